@@ -1,0 +1,87 @@
+/** What ended, was skipped or was lost: the execution record and its closed unions. One per attempt or skipped tick. */
+
+/** How an attempt ended; the first cause wins. */
+export type Outcome =
+  | { readonly type: "exit"; readonly code: number }
+  | { readonly type: "signal"; readonly name: string }
+  | { readonly type: "timeout"; readonly afterMs: number }
+  | { readonly type: "killed"; readonly by: string; readonly reason: string }
+  | { readonly type: "oom" }
+  | { readonly type: "spawnFailed"; readonly error: string }
+  | { readonly type: "lost"; readonly why: LostWhy }
+  | { readonly type: "lockLost" }
+  | { readonly type: "skipped"; readonly reason: SkipReason; readonly detail?: string }
+  | { readonly type: "missed"; readonly reason: MissReason };
+
+/** `agentStopped`: the agent died or was stopped before it saw the end; `nodeGone`: the node's session ended and did not return in time; `reboot`. */
+export type LostWhy = "agentStopped" | "nodeGone" | "reboot";
+export type SkipReason = "overlap" | "isolated" | "drained" | "capacity" | "misfireSkip" | "cancelled";
+export type MissReason = "nodeOffline" | "noMatchingNode" | "misfireWindow" | "unknown";
+
+/** The value of `inbox/<node>/<id>` (not handled yet) and `records/<group>/<job>/<id>` (filed). Optional fields are absent when they do not apply. */
+export type ExecutionRecord = {
+  readonly v: 1;
+  /** `<execution>-<attempt>`, time-ordered. */
+  readonly id: string;
+  readonly execution: string;
+  readonly jobGroup: string;
+  readonly jobId: string;
+  readonly jobRevision: number;
+  readonly ruleId?: string;
+  /** The tick; for a range verdict (many ticks skipped at once) the first of them. */
+  readonly dueAt?: string;
+  /** Range verdicts only: the last tick of the range, and how many ticks it covers. */
+  readonly dueUntil?: string;
+  readonly dueCount?: number;
+  readonly orderId?: string;
+  readonly eventId?: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly finalAttempt: boolean;
+  readonly nodeId: string;
+  readonly hostname: string;
+  readonly user?: string;
+  readonly name: string;
+  /** What was run, as one line for people. */
+  readonly command?: string;
+  readonly pid?: number;
+  readonly fence?: number;
+  readonly beginTime?: string;
+  readonly endTime: string;
+  /** Begin minus due. */
+  readonly skewMs?: number;
+  readonly durationMs?: number;
+  readonly success: boolean;
+  readonly outcome: Outcome;
+  /** Tail of stdout and stderr, U+FFFD for what is not UTF-8; `cutBytes` were left out before it. */
+  readonly output?: { readonly tail: string; readonly cutBytes: number; readonly totalBytes: number };
+  /** `node:execution` of the full log on the agent's disk. */
+  readonly logRef?: string;
+  /** Written by the undertaker for a node that is gone; the node's true record replaces it when it returns. */
+  readonly provisional?: boolean;
+  /** Set when the leader has filed it. */
+  readonly isHandled: boolean;
+  readonly handleTime?: string;
+};
+
+/** Stable word for an outcome in listings and metrics: `exit:0`, `signal:SIGKILL`, `skipped:overlap`, `lost:nodeGone` … */
+export function outcomeWord(outcome: Outcome): string {
+  switch (outcome.type) {
+    case "exit":
+      return `exit:${outcome.code}`;
+    case "signal":
+      return `signal:${outcome.name}`;
+    case "lost":
+      return `lost:${outcome.why}`;
+    case "skipped":
+    case "missed":
+      return `${outcome.type}:${outcome.reason}`;
+    default:
+      return outcome.type;
+  }
+}
+
+/** Whether a process was started for this record. */
+export function didRun(outcome: Outcome): boolean {
+  return outcome.type !== "skipped" && outcome.type !== "missed";
+}

@@ -1,0 +1,71 @@
+/**
+ * The only place with key text: building and parsing of every etcd key (docs/keys.md). A key part is `[A-Za-z0-9._:@-]`; nothing else gets
+ * in, so a `/` in a name can never address another key.
+ */
+import { AppError } from "../base/errors.ts";
+import { type EpochMs, fromIso, toIso } from "../base/clock.ts";
+
+const PART = /^[A-Za-z0-9._:@-]+$/;
+
+/** Builds keys under one prefix such as `/fleetcron`. Each `xxxPrefix` ends with `/`. */
+export type Keys = ReturnType<typeof createKeys>;
+
+export function createKeys(prefix = "/fleetcron") {
+  if (!/^(\/[A-Za-z0-9._:@-]+)+$/.test(prefix)) {
+    throw new AppError("config/invalid", `the etcd prefix "${prefix}" is not of the form /name or /name/name, with [A-Za-z0-9._:@-] in the names`);
+  }
+  const join = (...parts: string[]) => {
+    for (const part of parts) checkPart(part);
+    return `${prefix}/${parts.join("/")}`;
+  };
+  return {
+    prefix,
+    all: `${prefix}/`,
+    meta: `${prefix}/meta`,
+    leader: `${prefix}/leader`,
+    jobs: `${prefix}/jobs/`,
+    job: (group: string, id: string) => join("jobs", group, id),
+    jobsOfGroup: (group: string) => `${join("jobs", group)}/`,
+    statsAll: `${prefix}/stats/`,
+    stats: (group: string, id: string) => join("stats", group, id),
+    dispatches: `${prefix}/dispatch/`,
+    dispatchesOf: (node: string) => `${join("dispatch", node)}/`,
+    dispatch: (node: string, group: string, id: string) => join("dispatch", node, group, id),
+    ordersAll: `${prefix}/orders/`,
+    ordersOf: (node: string) => `${join("orders", node)}/`,
+    order: (node: string, order: string) => join("orders", node, order),
+    nodes: `${prefix}/nodes/`,
+    node: (node: string) => join("nodes", node),
+    aliveAll: `${prefix}/alive/`,
+    alive: (node: string) => join("alive", node),
+    procs: `${prefix}/proc/`,
+    proc: (node: string, group: string, id: string, pid: number) => join("proc", node, group, id, String(pid)),
+    claims: `${prefix}/claims/`,
+    claimsOf: (group: string, id: string) => `${join("claims", group, id)}/`,
+    claimsOfRule: (group: string, id: string, rule: string) => `${join("claims", group, id, rule)}/`,
+    /** Times are RFC 3339 with milliseconds, so claims of a rule sort by due time. */
+    claim: (group: string, id: string, rule: string, dueAtMs: EpochMs) => join("claims", group, id, rule, toIso(dueAtMs)),
+    locks: `${prefix}/locks/`,
+    lock: (group: string, id: string) => join("locks", group, id),
+    inbox: `${prefix}/inbox/`,
+    inboxOf: (node: string) => `${join("inbox", node)}/`,
+    inboxRecord: (node: string, record: string) => join("inbox", node, record),
+    records: `${prefix}/records/`,
+    recordsOf: (group: string, id: string) => `${join("records", group, id)}/`,
+    record: (group: string, id: string, record: string) => join("records", group, id, record),
+    tokens: `${prefix}/tokens/`,
+    token: (id: string) => join("tokens", id),
+    /** The parts of `key` behind the prefix and its family: `parts("/fleetcron/jobs/a/b")` is `["jobs", "a", "b"]`. */
+    parts: (key: string): string[] => key.slice(prefix.length + 1).split("/"),
+  };
+}
+
+/** Throws `input/invalid` when `part` may not stand in a key. */
+export function checkPart(part: string): void {
+  if (!PART.test(part)) throw new AppError("input/invalid", `"${part}" may not stand in a key; allowed are letters, digits and ._:@-`);
+}
+
+/** The due time at the end of a claim key, or undefined. */
+export function claimDueMs(key: string): EpochMs | undefined {
+  return fromIso(key.slice(key.lastIndexOf("/") + 1));
+}
