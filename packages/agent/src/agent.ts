@@ -1,0 +1,184 @@
+/**
+ * The agent, wired: watch → plan → fire → run → report. Nothing is decided here. Clean-up runs last in, first out.
+ */
+import { join } from "node:path";
+import type { Clock } from "fleetcron-shared/base/clock";
+import { toIso } from "fleetcron-shared/base/clock";
+import { createIdSource } from "fleetcron-shared/base/ids";
+import type { Log } from "fleetcron-shared/base/log";
+import type { Random } from "fleetcron-shared/base/random";
+import { Cleanup } from "fleetcron-shared/base/service";
+import type { ClusterMeta, NodeInfo } from "fleetcron-shared/model/facts";
+import type { Kv } from "fleetcron-shared/store/kv";
+import { openSession } from "fleetcron-shared/store/session";
+import { openView } from "fleetcron-shared/store/view";
+import { tryDecode } from "fleetcron-shared/wire/codec";
+import { createKeys } from "fleetcron-shared/wire/keys";
+import type { AgentConfig } from "./config.ts";
+import { Gate } from "./fire/gate.ts";
+import { carryOut, type OrderDeps } from "./fire/orders.ts";
+import { Ticker } from "./fire/ticker.ts";
+import { deriveNodeId, readHost } from "./host.ts";
+import { Planner } from "./plan/planner.ts";
+import { Schedules } from "./plan/schedules.ts";
+import { ClaimLeases } from "./report/claim-leases.ts";
+import { Outbox } from "./report/outbox.ts";
+import { Presence, refuseDuplicate, registerNode } from "./report/presence.ts";
+import { Procs } from "./report/procs.ts";
+import { Writer } from "./report/writer.ts";
+import { keepExecDirSmall } from "./run/exec-dir.ts";
+import { Executions } from "./run/executions.ts";
+import { openJournal } from "./run/journal.ts";
+import { PendingStarts } from "./run/pending-starts.ts";
+import { recoverExecutions } from "./run/recover.ts";
+import { Slots } from "./run/slots.ts";
+import { openSupervisor } from "./run/supervisor.ts";
+import { openUsers } from "./runners/users.ts";
+import { watchDispatches } from "./watch/dispatches.ts";
+import { watchOrders } from "./watch/orders.ts";
+
+export type AgentDeps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly version: string; readonly own: { readonly pid: number; readonly uid: number; readonly gid: number } };
+export type Agent = { readonly nodeId: string; stop(): Promise<void> };
+
+/** The journal remembers at least so often that the agent was there. */
+const HEARTBEAT_MS = 2000;
+
+/** Starts the agent; resolves when it is registered and knows its jobs. */
+export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<Agent> {
+  const { kv, clock, random, version } = deps;
+  const cleanup = new Cleanup();
+  try {
+    const host = readHost(version);
+    const keys = createKeys(config.prefix);
+    const journal = openJournal(deps, config.dataDir);
+    cleanup.add(() => journal.close());
+    const nodeId = config.nodeId ?? journal.meta("nodeId") ?? deriveNodeId();
+    const log = deps.log.child({ node: nodeId });
+    const newId = createIdSource(deps);
+    const instance = newId();
+    const startedMs = clock.now();
+    const lastPlanned = journal.meta("lastPlanned");
+
+    const session = openSession({ kv, clock, random, log }, { ttlMs: config.sessionTtlMs });
+    cleanup.add(() => session.close());
+    const writer = new Writer({ kv, clock, random, log });
+    cleanup.add(() => writer.close());
+    const presenceDeps = { kv, clock, keys, session, writer, log };
+    await refuseDuplicate(presenceDeps, { nodeId, formerInstance: journal.meta("instance"), waitMs: config.sessionTtlMs + 3000 });
+    journal.setMeta("instance", instance);
+    journal.setMeta("nodeId", nodeId);
+    journal.commit();
+    const node = await registerNode(
+      { kv, keys },
+      {
+        id: nodeId,
+        hostname: host.hostname,
+        addresses: host.addresses,
+        agentLabels: { ...host.labels, ...config.labels },
+        capacity: config.capacity,
+        version,
+        startedAt: toIso(startedMs),
+        bootId: host.bootId,
+        pid: deps.own.pid,
+      },
+    );
+
+    const leases = new ClaimLeases({ kv, clock });
+    cleanup.add(() => leases.close());
+    const outbox = new Outbox({ journal, writer, leases, keys });
+    const procs = new Procs({ clock, keys, session, writer }, { nodeId, thresholdMs: config.procThresholdMs });
+    const supervisor = await openSupervisor({ clock, log });
+    cleanup.add(() => supervisor.close({ stopExecutions: true }));
+    session.onRenewed((trustedUntil) => supervisor.extendAll(trustedUntil));
+
+    const meta = await kv.get(keys.meta);
+    const timezone = (meta && tryDecode<ClusterMeta>(keys.meta, meta.value)?.timezone) ?? "UTC";
+    const planner = new Planner(
+      { schedules: new Schedules(() => timezone), states: journal },
+      { nodeId, bootId: host.bootId, nodeCreatedMs: Date.parse(node.createdAt), startedMs, lastPlannedMs: lastPlanned === undefined ? undefined : Number(lastPlanned) },
+    );
+    const executions = new Executions({ journal, bootId: host.bootId });
+    const starts = new PendingStarts();
+    const slots = new Slots(config.capacity);
+    const self = openView<NodeInfo>({ kv, clock, random, log }, { prefix: keys.node(nodeId), decode: (entry) => (entry.key === keys.node(nodeId) ? tryDecode<NodeInfo>(entry.key, entry.value) : undefined) });
+    cleanup.add(() => self.close());
+    const recordHost = { nodeId, hostname: host.hostname };
+    const execDir = join(config.dataDir, "exec");
+    cleanup.add(await keepExecDirSmall({ clock, log }, execDir, { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes }, (id) => executions.get(id) !== undefined));
+    await recoverExecutions({ kv, clock, log, keys, journal, outbox, host: recordHost, bootId: host.bootId });
+    outbox.resume();
+
+    const isCurrentJob: OrderDeps["isCurrentJob"] = (job) => {
+      const planned = planner.get(job.key);
+      return planned?.revision === job.revision && !planned.pause;
+    };
+    const gateDeps: OrderDeps = {
+      kv,
+      clock,
+      random,
+      log,
+      keys,
+      session,
+      supervisor,
+      journal,
+      executions,
+      procs,
+      starts,
+      users: openUsers({ clock }),
+      own: deps.own,
+      nodeId,
+      execDir,
+      outbox,
+      slots,
+      host: recordHost,
+      leases,
+      newId,
+      planner,
+      planChanged: () => ticker.planChanged(),
+      isDraining: () => self.get(keys.node(nodeId))?.drain !== undefined,
+      isCurrentJob,
+      isCurrent: (execution) => execution.origin.type === "order" || isCurrentJob(execution.job),
+      onSuccess(execution) {
+        if (execution.origin.ruleId !== undefined) planner.succeeded(execution.job.key, execution.origin.ruleId);
+      },
+    };
+    const gate = new Gate(gateDeps);
+    const ticker = new Ticker({ clock, planner }, (due) => gate.pass(due));
+    cleanup.add(() => ticker.stop());
+
+    const dispatches = watchDispatches({ kv, clock, random, log, keys, planner }, nodeId, () => {
+      ticker.planChanged();
+      void starts.settled().then(() => presence.changed());
+    });
+    cleanup.add(() => dispatches.close());
+    const presence: Presence = new Presence(presenceDeps, { id: nodeId, instance, startedAt: toIso(startedMs) }, () => ({
+      running: executions.size,
+      queued: slots.queued + gate.held,
+      observedRevision: dispatches.revision(),
+    }));
+    await presence.announce();
+    cleanup.add(() => presence.close());
+    await Promise.all([dispatches.synced, self.synced]);
+    journal.forgetRules((jobKey) => planner.get(jobKey) !== undefined);
+    ticker.start();
+    cleanup.add(keepHeartbeat(clock, () => journal.setMeta("lastPlanned", String(clock.now()))));
+    const orders = watchOrders({ kv, clock, random, log, keys, journal }, nodeId, (order) => carryOut(gateDeps, order));
+    cleanup.add(() => orders.close());
+    await orders.synced;
+    log.info({ jobs: planner.size, prefix: config.prefix }, "agent is ready");
+    return { nodeId, stop: () => cleanup.run() };
+  } catch (thrown) {
+    await cleanup.run().catch(() => {});
+    throw thrown;
+  }
+}
+
+function keepHeartbeat(clock: Clock, beat: () => void): () => void {
+  let cancel = () => {};
+  const next = () => {
+    beat();
+    cancel = clock.after(HEARTBEAT_MS, next);
+  };
+  next();
+  return () => cancel();
+}

@@ -1,0 +1,105 @@
+/**
+ * Who decides whether a tick may run: takes what the plan says is due, in batches, and sends each tick through the gate of its kind.
+ * Ranges of ticks that passed while nobody could fire them get their verdicts here. Etcd away: see the gates.
+ */
+import { asError } from "fleetcron-shared/base/errors";
+import type { Job } from "fleetcron-shared/model/job";
+import type { Outcome } from "fleetcron-shared/model/record";
+import { claimDueMs } from "fleetcron-shared/wire/keys";
+import type { TickRange } from "../plan/misfire.ts";
+import { jobOf, type PlannedJob, type PlannedRule } from "../plan/planned-job.ts";
+import type { DueRule } from "../plan/planner.ts";
+import { ClusterGate, type ClusterGateDeps } from "./cluster-gate.ts";
+import { passCommon } from "./common-gate.ts";
+import { postClusterVerdict, postVerdict } from "./verdicts.ts";
+
+/** Jobs that fire often are not parsed each time. */
+const PARSED_JOBS = 2000;
+
+type Parsed = ReturnType<typeof jobOf>;
+
+export class Gate {
+  readonly #deps: ClusterGateDeps;
+  readonly #cluster: ClusterGate;
+  readonly #parsed = new Map<PlannedJob, Parsed>();
+
+  constructor(deps: ClusterGateDeps) {
+    this.#deps = deps;
+    this.#cluster = new ClusterGate(deps);
+  }
+
+  get held(): number {
+    return this.#cluster.held;
+  }
+
+  pass(due: readonly DueRule[]): void {
+    for (const item of due) {
+      try {
+        this.#passRule(item);
+      } catch (thrown) {
+        this.#deps.log.error({ job: item.job.key, rule: item.rule.id, error: asError(thrown).message }, "a due rule cannot be handled");
+      }
+    }
+  }
+
+  #passRule(item: DueRule): void {
+    const { job, dispatch } = this.#parse(item.job);
+    if (item.missed) this.#range(job, item.rule, item.missed, { type: "missed", reason: "misfireWindow" });
+    if (item.skipped) this.#range(job, item.rule, item.skipped, { type: "skipped", reason: "misfireSkip" });
+    const inTurn = job.kind === "common" && job.misfire === "all" && item.fire.length > 1;
+    if (inTurn) return void this.#oneAfterAnother(job, item);
+    for (const dueMs of item.fire) {
+      if (job.kind === "common") passCommon(this.#deps, job, { type: "tick", ruleId: item.rule.id, dueMs });
+      else this.#cluster.pass(job, item.rule.id, dueMs, dispatch.rules[item.rule.id] ?? []);
+    }
+  }
+
+  /** `misfire: all`: every passed tick runs, each after the one before, at most one a second. */
+  async #oneAfterAnother(job: Job, item: DueRule): Promise<void> {
+    for (const dueMs of item.fire) {
+      if (!this.#deps.isCurrentJob(job)) return;
+      await Promise.all(this.#deps.executions.of(job.key).map((execution) => execution.ended));
+      passCommon(this.#deps, job, { type: "tick", ruleId: item.rule.id, dueMs });
+      await this.#deps.clock.sleep(1000);
+    }
+  }
+
+  #range(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): void {
+    if (job.kind === "common") return postVerdict(this.#deps, job, { type: "tick", ruleId: rule.id, dueMs: range.firstMs }, outcome, { range });
+    // Other nodes may have run these ticks or may still be holding them: look when that is over.
+    const waitMs = job.holdForMs + 5000;
+    this.#deps.clock.after(waitMs, () => {
+      void this.#clusterRange(job, rule, range, outcome).catch((thrown: unknown) => {
+        this.#deps.log.warn({ job: job.key, error: asError(thrown).message }, "cannot tell which passed ticks were claimed");
+      });
+    });
+  }
+
+  async #clusterRange(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): Promise<void> {
+    if (rule.when.type !== "instants") return;
+    const { keys, kv } = this.#deps;
+    const start = keys.claim(job.group, job.id, rule.id, range.firstMs);
+    const end = keys.claim(job.group, job.id, rule.id, range.lastMs + 1);
+    const { kvs } = await kv.range({ start, end, keysOnly: true });
+    const claimed = new Set(kvs.map((kv) => claimDueMs(kv.key)));
+    let open: TickRange | undefined;
+    let dueMs: number | undefined = range.firstMs;
+    for (let walked = 0; dueMs !== undefined && dueMs <= range.lastMs && walked < range.count; walked++) {
+      if (!claimed.has(dueMs)) open = { firstMs: open?.firstMs ?? dueMs, lastMs: dueMs, count: (open?.count ?? 0) + 1 };
+      dueMs = rule.when.instants.nextAfter(dueMs);
+    }
+    if (open !== undefined) postClusterVerdict(this.#deps, job, rule.id, open.lastMs, outcome, open);
+  }
+
+  #parse(planned: PlannedJob): Parsed {
+    const known = this.#parsed.get(planned);
+    if (known !== undefined) return known;
+    const parsed = jobOf(planned.key, planned.text);
+    if (this.#parsed.size >= PARSED_JOBS) {
+      const [oldest] = this.#parsed.keys();
+      if (oldest !== undefined) this.#parsed.delete(oldest);
+    }
+    this.#parsed.set(planned, parsed);
+    return parsed;
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * One timer for the whole plan. It wakes at the earliest due time, at least once a second (so that a clock that was stepped or a machine that
+ * slept is noticed), and hands out what is due in batches, so that a burst neither blocks the event loop nor delays its own first starts.
+ */
+import type { Clock } from "fleetcron-shared/base/clock";
+import type { DueRule, Planner } from "../plan/planner.ts";
+
+const LONGEST_SLEEP_MS = 1000;
+const BATCH = 100;
+
+export class Ticker {
+  readonly #deps: { clock: Clock; planner: Planner };
+  readonly #onDue: (due: readonly DueRule[]) => void;
+  #cancel: (() => void) | undefined;
+  #armedForMs = 0;
+  #running = false;
+
+  constructor(deps: { clock: Clock; planner: Planner }, onDue: (due: readonly DueRule[]) => void) {
+    this.#deps = deps;
+    this.#onDue = onDue;
+  }
+
+  start(): void {
+    this.#running = true;
+    this.#arm();
+  }
+
+  stop(): void {
+    this.#running = false;
+    this.#cancel?.();
+  }
+
+  /** The plan has changed: something may be due earlier than the timer is armed for. */
+  planChanged(): void {
+    if (!this.#running) return;
+    const next = this.#deps.planner.nextAtMs();
+    if (next !== undefined && next < this.#armedForMs) this.#arm();
+  }
+
+  #arm(): void {
+    this.#cancel?.();
+    if (!this.#running) return;
+    const now = this.#deps.clock.now();
+    this.#armedForMs = Math.min(this.#deps.planner.nextAtMs() ?? Number.POSITIVE_INFINITY, now + LONGEST_SLEEP_MS);
+    this.#cancel = this.#deps.clock.after(this.#armedForMs - now, () => this.#wake());
+  }
+
+  #wake(): void {
+    const due = this.#deps.planner.takeDue(this.#deps.clock.now(), BATCH);
+    if (due.length > 0) this.#onDue(due);
+    this.#arm();
+  }
+}

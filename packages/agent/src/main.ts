@@ -1,0 +1,114 @@
+/** `fleetcron-agent`: reads its settings, runs the agent until it is told to stop, and says what is wrong in words with the right exit code. */
+import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { Command, CommanderError } from "commander";
+import { systemClock } from "fleetcron-shared/base/clock";
+import { configNames, loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
+import { AppError, asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
+import { createLog } from "fleetcron-shared/base/log";
+import { systemRandom } from "fleetcron-shared/base/random";
+import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
+import type { EtcdOptions } from "fleetcron-shared/store/etcd-options";
+import { startAgent } from "./agent.ts";
+import { type AgentSettings, agentConfig, agentSettings, SECRET_SETTINGS } from "./config.ts";
+
+const ENV_PREFIX = "FLEETCRON_AGENT_";
+const DEFAULT_FILE = "/etc/fleetcron/agent.yaml";
+
+function readVersion(): string {
+  const manifest: unknown = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8"));
+  return typeof manifest === "object" && manifest !== null && "version" in manifest ? String(manifest.version) : "unknown";
+}
+
+function createProgram(run: (flags: Record<string, unknown>) => Promise<void>): Command {
+  const program = new Command("fleetcron-agent")
+    .description("Fleetcron's agent: runs the jobs of this host when they are due.")
+    .version(readVersion(), "-V, --version")
+    .option("-c, --config FILE", `settings as YAML (default: ${DEFAULT_FILE} if it exists; or ${ENV_PREFIX}CONFIG)`)
+    .option("--print-config", "print the effective settings, secrets masked, and exit")
+    .showHelpAfterError("(see fleetcron-agent --help)")
+    .exitOverride();
+  for (const [key, field] of Object.entries(agentSettings.shape)) {
+    const { env, flag } = configNames(ENV_PREFIX, key);
+    const takesMany = key === "etcd" || key === "labels";
+    const collect = (value: string, before: string[] | undefined) => [...(before ?? []), value];
+    const text = `${field.description ?? key} (${env})`;
+    const name = key === "labels" ? "--label" : flag;
+    if (takesMany) program.option(`${name} <value>`, text, collect);
+    else program.option(`${name} <value>`, text);
+  }
+  program.addHelpText("after", `\nEach setting is also a key of the configuration file. Exit codes: 0 stopped, 2 wrong settings or data folder, 4 the node id is taken, 6 etcd out of reach.`);
+  return program.action(async () => {
+    const { label, ...flags } = program.opts<Record<string, unknown>>();
+    await run({ ...flags, labels: label });
+  });
+}
+
+async function runAgent(flags: Record<string, unknown>): Promise<void> {
+  const settings = loadConfig({
+    schema: agentSettings,
+    file: typeof flags["config"] === "string" ? flags["config"] : undefined,
+    defaultFile: DEFAULT_FILE,
+    env: process.env,
+    flags,
+    envPrefix: ENV_PREFIX,
+    program: "fleetcron-agent",
+  });
+  if (flags["printConfig"] === true) return void process.stdout.write(renderConfig(settings, SECRET_SETTINGS));
+  makeDataDir(settings.dataDir);
+
+  const log = createLog({ level: settings.logLevel, name: "fleetcron-agent" });
+  const kv = openEtcdKv(etcdOptions(settings), { clock: systemClock });
+  const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const stopped = Promise.withResolvers<void>();
+  for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopped.resolve());
+  try {
+    const agent = await startAgent({ kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own }, agentConfig(settings));
+    if (settings.readyFile !== undefined) writeReadyFile(settings.readyFile, { node: agent.nodeId, pid: process.pid });
+    await stopped.promise;
+    log.info({ node: agent.nodeId }, "agent is stopping");
+    await agent.stop();
+  } finally {
+    await kv.close();
+  }
+}
+
+function etcdOptions(settings: AgentSettings): EtcdOptions {
+  const tls = { ca: settings.etcdCa, cert: settings.etcdCert, key: settings.etcdKey };
+  const usesTls = Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
+  return {
+    endpoints: settings.etcd,
+    ...(usesTls ? { tls } : {}),
+    ...(settings.etcdUser === undefined ? {} : { user: settings.etcdUser, password: settings.etcdPassword ?? "" }),
+  };
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true, mode: 0o755 });
+    accessSync(dataDir, constants.W_OK | constants.X_OK);
+  } catch (thrown) {
+    throw new AppError("config/data-dir", `the data folder ${dataDir} cannot be used: ${asError(thrown).message}`, {
+      cause: thrown,
+      hint: "create it for the agent's user, or choose another with --data-dir",
+    });
+  }
+}
+
+/** Written whole or not at all. */
+function writeReadyFile(path: string, content: object): void {
+  writeFileSync(`${path}.tmp`, `${JSON.stringify(content)}\n`);
+  renameSync(`${path}.tmp`, path);
+}
+
+try {
+  await createProgram(runAgent).parseAsync();
+} catch (thrown) {
+  if (thrown instanceof CommanderError) process.exitCode = thrown.exitCode === 0 ? 0 : 2;
+  else {
+    const error = asAppError(thrown);
+    process.stderr.write(`fleetcron-agent: ${error.message}${error.hint === undefined ? "" : `\n  ${error.hint}`}\n`);
+    for (const issue of error.issues) process.stderr.write(`  ${formatIssue(issue)}\n`);
+    if (error.code === "internal/bug") process.stderr.write(`${asError(error.cause ?? error).stack}\n`);
+    process.exitCode = error.row.exit;
+  }
+}

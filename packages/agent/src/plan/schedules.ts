@@ -1,0 +1,56 @@
+/** Rules with the same expression, zone and DST settings share one compiled schedule; those that nobody uses any more are dropped in sweeps. */
+import type { EpochMs } from "fleetcron-shared/base/clock";
+import { compileSchedule, type Schedule, scheduleKey } from "fleetcron-shared/model/calendar/schedule";
+import type { Job, Rule } from "fleetcron-shared/model/job";
+
+export type Instants = {
+  nextAfter(ms: EpochMs): EpochMs | undefined;
+  lastAtOrBefore(ms: EpochMs): EpochMs | undefined;
+};
+
+export class Schedules {
+  readonly #shared = new Map<string, Schedule>();
+  readonly #defaultZone: () => string;
+
+  constructor(defaultZone: () => string) {
+    this.#defaultZone = defaultZone;
+  }
+
+  /** The instants at which a `cycle` rule is due, within its `from` and `until`. `@startup` has none. */
+  of(job: Job, rule: Rule, timer: string): Schedule | (Instants & { kind: Schedule["kind"] }) {
+    const input = {
+      timer,
+      timezone: rule.timezone ?? this.#defaultZone(),
+      hashSeed: job.key,
+      anchorMs: job.createdAtMs,
+      dstGap: rule.dstGap,
+      dstFold: rule.dstFold,
+    };
+    const key = scheduleKey(input);
+    let schedule = this.#shared.get(key);
+    if (schedule === undefined) {
+      schedule = compileSchedule(input);
+      this.#shared.set(key, schedule);
+    }
+    return rule.fromMs === undefined && rule.untilMs === undefined ? schedule : bounded(schedule, rule.fromMs, rule.untilMs);
+  }
+
+  get size(): number {
+    return this.#shared.size;
+  }
+}
+
+/** The instants of `schedule` within [from, until]. */
+function bounded(schedule: Schedule, fromMs: EpochMs | undefined, untilMs: EpochMs | undefined): Instants & { kind: Schedule["kind"] } {
+  return {
+    kind: schedule.kind,
+    nextAfter(ms) {
+      const next = schedule.nextAfter(fromMs === undefined ? ms : Math.max(ms, fromMs - 1));
+      return next === undefined || (untilMs !== undefined && next > untilMs) ? undefined : next;
+    },
+    lastAtOrBefore(ms) {
+      const last = schedule.lastAtOrBefore(untilMs === undefined ? ms : Math.min(ms, untilMs));
+      return last === undefined || (fromMs !== undefined && last < fromMs) ? undefined : last;
+    },
+  };
+}

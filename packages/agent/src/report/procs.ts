@@ -1,0 +1,66 @@
+/**
+ * `proc` keys: what runs on this node now, under the session's lease. Short executions never get one (`procThreshold`).
+ * A new session incarnation registers everything again; etcd away: entries appear once it is back, if the process still runs.
+ */
+import type { Clock } from "fleetcron-shared/base/clock";
+import { toIso } from "fleetcron-shared/base/clock";
+import type { Proc } from "fleetcron-shared/model/facts";
+import type { Session } from "fleetcron-shared/store/session";
+import { encode } from "fleetcron-shared/wire/codec";
+import type { Keys } from "fleetcron-shared/wire/keys";
+import type { Writer } from "./writer.ts";
+
+/** What a proc key says, before it has its key. */
+export type ProcFacts = Omit<Proc, "v" | "startedAt"> & { readonly group: string; readonly job: string; readonly startedAtMs: number };
+
+export class Procs {
+  readonly #deps: { clock: Clock; keys: Keys; session: Session; writer: Writer };
+  readonly #nodeId: string;
+  readonly #thresholdMs: number;
+  readonly #shown = new Map<string, { readonly key: string; readonly value: string }>();
+  readonly #waiting = new Map<string, () => void>();
+
+  constructor(deps: { clock: Clock; keys: Keys; session: Session; writer: Writer }, options: { nodeId: string; thresholdMs: number }) {
+    this.#deps = deps;
+    this.#nodeId = options.nodeId;
+    this.#thresholdMs = options.thresholdMs;
+    deps.session.onChange((incarnation) => {
+      if (incarnation !== undefined) for (const [execution, entry] of this.#shown) this.#put(execution, entry);
+    });
+  }
+
+  /** A process has started. */
+  started(facts: ProcFacts): void {
+    const { execution, group, job, startedAtMs, ...rest } = facts;
+    const show = () => {
+      this.#waiting.delete(execution);
+      const value: Proc = { v: 1, execution, ...rest, startedAt: toIso(startedAtMs) };
+      const entry = { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid), value: encode(value) };
+      this.#shown.set(execution, entry);
+      this.#put(execution, entry);
+    };
+    if (this.#thresholdMs === 0) show();
+    else this.#waiting.set(execution, this.#deps.clock.after(this.#thresholdMs, show));
+  }
+
+  /** The execution's process has ended; the key that must vanish with its record, if it was ever shown. */
+  ended(execution: string): string | undefined {
+    this.#waiting.get(execution)?.();
+    this.#waiting.delete(execution);
+    const entry = this.#shown.get(execution);
+    this.#shown.delete(execution);
+    return entry?.key;
+  }
+
+  #put(execution: string, entry: { key: string; value: string }): void {
+    const lease = this.#deps.session.current()?.lease;
+    if (lease === undefined) return;
+    this.#deps.writer.submit({
+      if: [],
+      // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
+      then: [{ op: "put", key: entry.key, value: entry.value, lease }],
+      isWanted: () => this.#shown.get(execution) === entry && this.#deps.session.current()?.lease === lease,
+      onSettled: () => {},
+    });
+  }
+}

@@ -1,0 +1,56 @@
+/**
+ * An execution: one run of a job because of one tick or one order, over all its attempts. Its states and edges (docs/states.md):
+ * claimed → running → ended, running → waiting (retry delay) → running, claimed → ended (skipped).
+ */
+import type { EpochMs } from "fleetcron-shared/base/clock";
+import type { Job } from "fleetcron-shared/model/job";
+import type { Revision } from "fleetcron-shared/store/kv";
+
+export type Origin =
+  | { readonly type: "tick"; readonly ruleId: string; readonly dueMs: EpochMs }
+  | { readonly type: "order"; readonly orderId: string; readonly ruleId?: string | undefined; readonly dueMs?: EpochMs | undefined; readonly env?: Readonly<Record<string, string>> | undefined };
+
+export type ExecutionState = "claimed" | "running" | "waiting" | "ended";
+
+/** From which state which may follow. */
+export const EXECUTION_EDGES: Readonly<Record<ExecutionState, readonly ExecutionState[]>> = {
+  claimed: ["running", "ended"],
+  running: ["waiting", "ended"],
+  waiting: ["running", "ended"],
+  ended: [],
+};
+
+/** The lock of an `alone` job: its key and the fence that every later write must find. */
+export type HeldLock = { readonly key: string; readonly fence: Revision; readonly epoch: number };
+
+/** Who asked for the end of an execution. */
+export type KillRequest = { readonly by: string; readonly reason: string };
+
+export type Execution = {
+  readonly id: string;
+  readonly job: Job;
+  readonly origin: Origin;
+  readonly state: ExecutionState;
+  readonly attempt: number;
+  readonly lock: HeldLock | undefined;
+  readonly fence: Revision | undefined;
+};
+
+/** What the journal keeps of an execution in flight, enough to write its record after the agent has died. */
+export type ExecutionTrace = {
+  readonly state: ExecutionState;
+  readonly jobGroup: string;
+  readonly jobId: string;
+  readonly jobRevision: number;
+  readonly name: string;
+  readonly kind: Job["kind"];
+  readonly ruleId?: string | undefined;
+  readonly dueMs?: EpochMs | undefined;
+  readonly orderId?: string | undefined;
+  readonly eventId?: string | undefined;
+  readonly attempt: number;
+  readonly fence?: number | undefined;
+  readonly beginMs?: EpochMs | undefined;
+  readonly pid?: number | undefined;
+  readonly bootId: string;
+};

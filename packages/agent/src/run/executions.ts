@@ -1,0 +1,122 @@
+/** The executions that this agent has on hand: who runs what, how many, and the one place where their state changes. */
+import type { Job } from "fleetcron-shared/model/job";
+import type { JobKey } from "fleetcron-shared/model/job-spec";
+import { EXECUTION_EDGES, type Execution, type ExecutionState, type ExecutionTrace, type HeldLock, type KillRequest, type Origin } from "./execution.ts";
+import type { Journal } from "./journal.ts";
+
+export class ActiveExecution implements Execution {
+  readonly id: string;
+  readonly job: Job;
+  readonly origin: Origin;
+  state: ExecutionState = "claimed";
+  attempt: number;
+  lock: HeldLock | undefined;
+  fence: number | undefined;
+  beginMs: number | undefined;
+  pid: number | undefined;
+  /** First request wins. */
+  killRequest: KillRequest | undefined;
+  /** Ends the process or the wait that the execution is in; set by whoever runs it. */
+  onKill: ((request: KillRequest) => void) | undefined;
+  /** Resolves when the execution has ended and its last record is in the outbox. */
+  readonly ended: Promise<void>;
+  readonly #resolveEnded: () => void;
+
+  constructor(id: string, job: Job, origin: Origin, attempt: number) {
+    this.id = id;
+    this.job = job;
+    this.origin = origin;
+    this.attempt = attempt;
+    const { promise, resolve } = Promise.withResolvers<void>();
+    this.ended = promise;
+    this.#resolveEnded = resolve;
+  }
+
+  kill(request: KillRequest): void {
+    if (this.killRequest !== undefined || this.state === "ended") return;
+    this.killRequest = request;
+    this.onKill?.(request);
+  }
+
+  finish(): void {
+    this.#resolveEnded();
+  }
+}
+
+export class Executions {
+  readonly #byId = new Map<string, ActiveExecution>();
+  readonly #byJob = new Map<JobKey, Set<ActiveExecution>>();
+  readonly #deps: { journal: Journal; bootId: string };
+
+  constructor(deps: { journal: Journal; bootId: string }) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#byId.size;
+  }
+
+  get(id: string): ActiveExecution | undefined {
+    return this.#byId.get(id);
+  }
+
+  all(): ActiveExecution[] {
+    return [...this.#byId.values()];
+  }
+
+  of(jobKey: JobKey): readonly ActiveExecution[] {
+    return [...(this.#byJob.get(jobKey) ?? [])];
+  }
+
+  countOf(jobKey: JobKey): number {
+    return this.#byJob.get(jobKey)?.size ?? 0;
+  }
+
+  /** Registers an execution in state `claimed` and notes it in the journal (not committed yet). */
+  begin(id: string, job: Job, origin: Origin, attempt = 1): ActiveExecution {
+    const execution = new ActiveExecution(id, job, origin, attempt);
+    this.#byId.set(id, execution);
+    const ofJob = this.#byJob.get(job.key);
+    if (ofJob === undefined) this.#byJob.set(job.key, new Set([execution]));
+    else ofJob.add(execution);
+    this.#deps.journal.putExecution(id, this.#trace(execution));
+    return execution;
+  }
+
+  /** Moves an execution along an edge of EXECUTION_EDGES; the journal follows. */
+  move(execution: ActiveExecution, to: ExecutionState): void {
+    if (!EXECUTION_EDGES[execution.state].includes(to)) throw new Error(`execution ${execution.id}: no edge from ${execution.state} to ${to}`);
+    execution.state = to;
+    if (to !== "ended") {
+      this.#deps.journal.putExecution(execution.id, this.#trace(execution));
+      return;
+    }
+    this.#deps.journal.removeExecution(execution.id);
+    this.#byId.delete(execution.id);
+    const ofJob = this.#byJob.get(execution.job.key);
+    ofJob?.delete(execution);
+    if (ofJob?.size === 0) this.#byJob.delete(execution.job.key);
+    execution.finish();
+  }
+
+  #trace(execution: ActiveExecution): ExecutionTrace {
+    const { job, origin } = execution;
+    return {
+      state: execution.state,
+      jobGroup: job.group,
+      jobId: job.id,
+      jobRevision: job.revision,
+      name: job.name,
+      kind: job.kind,
+      ruleId: origin.ruleId,
+      dueMs: origin.dueMs,
+      orderId: origin.type === "order" ? origin.orderId : undefined,
+      eventId: job.eventId,
+      attempt: execution.attempt,
+      fence: execution.fence,
+      beginMs: execution.beginMs,
+      pid: execution.pid,
+      bootId: this.#deps.bootId,
+    };
+  }
+}

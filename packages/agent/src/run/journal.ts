@@ -1,0 +1,176 @@
+/**
+ * The agent's memory across its own death: executions in flight, what each rule has handled, orders seen, records not delivered yet.
+ * One SQLite file in the data folder (write-ahead log: a killed process loses nothing that was committed; a power cut may lose the last
+ * moments, never the file). Writes gather in one transaction until `commit`, which callers await before they act on them.
+ * The file is locked: two agents cannot share a data folder.
+ */
+import { join } from "node:path";
+import { DatabaseSync, type StatementSync } from "node:sqlite";
+import type { Clock } from "fleetcron-shared/base/clock";
+import { AppError, asError } from "fleetcron-shared/base/errors";
+import type { RuleState, RuleStates } from "../plan/planner.ts";
+
+/** A row per execution that has begun and whose last record is not in the outbox yet. `data` is JSON of the owner. */
+export type JournalRow = { readonly id: string; readonly data: string };
+
+const SCHEMA = `
+create table if not exists meta (name text primary key, value text not null) without rowid;
+create table if not exists rules (rule text primary key, job_created real not null, handled real not null, succeeded integer not null, boot text) without rowid;
+create table if not exists executions (id text primary key, data text not null) without rowid;
+create table if not exists outbox (id text primary key, data text not null) without rowid;
+create table if not exists orders (id text primary key, expires real not null) without rowid;
+`;
+
+export class Journal implements RuleStates {
+  readonly #db: DatabaseSync;
+  readonly #rules = new Map<string, RuleState>();
+  readonly #statements = new Map<string, StatementSync>();
+  readonly #soon: (fn: () => void) => void;
+  #open = false;
+  #committed: Promise<void> | undefined;
+
+  /** `soon` calls back in a later turn of the event loop: what nobody commits by then is committed there. */
+  constructor(db: DatabaseSync, soon: (fn: () => void) => void) {
+    this.#db = db;
+    this.#soon = soon;
+    for (const row of db.prepare("select rule, job_created, handled, succeeded, boot from rules").all()) {
+      this.#rules.set(String(row["rule"]), {
+        jobCreatedMs: Number(row["job_created"]),
+        handledMs: Number(row["handled"]),
+        succeeded: row["succeeded"] === 1,
+        bootId: row["boot"] === null ? undefined : String(row["boot"]),
+      });
+    }
+  }
+
+  meta(name: string): string | undefined {
+    const row = this.#statement("select value from meta where name = ?").get(name);
+    return row === undefined ? undefined : String(row["value"]);
+  }
+
+  setMeta(name: string, value: string): void {
+    this.#write("insert into meta values (?, ?) on conflict (name) do update set value = excluded.value", name, value);
+  }
+
+  get(ruleKey: string): RuleState | undefined {
+    return this.#rules.get(ruleKey);
+  }
+
+  set(ruleKey: string, state: RuleState): void {
+    this.#rules.set(ruleKey, state);
+    this.#write(
+      "insert into rules values (?, ?, ?, ?, ?) on conflict (rule) do update set job_created = excluded.job_created, handled = excluded.handled, succeeded = excluded.succeeded, boot = excluded.boot",
+      ruleKey,
+      state.jobCreatedMs,
+      state.handledMs,
+      state.succeeded ? 1 : 0,
+      state.bootId ?? null,
+    );
+  }
+
+  /** Forgets the rules of jobs that `keep` (given `group/id`) does not accept. */
+  forgetRules(keep: (jobKey: string) => boolean): void {
+    for (const rule of [...this.#rules.keys()]) {
+      if (keep(rule.slice(0, rule.lastIndexOf("/")))) continue;
+      this.#rules.delete(rule);
+      this.#write("delete from rules where rule = ?", rule);
+    }
+  }
+
+  putExecution(id: string, data: object): void {
+    this.#write("insert into executions values (?, ?) on conflict (id) do update set data = excluded.data", id, JSON.stringify(data));
+  }
+
+  removeExecution(id: string): void {
+    this.#write("delete from executions where id = ?", id);
+  }
+
+  executions(): JournalRow[] {
+    return this.#rows("select id, data from executions order by id");
+  }
+
+  putOutbox(id: string, data: object): void {
+    this.#write("insert into outbox values (?, ?) on conflict (id) do update set data = excluded.data", id, JSON.stringify(data));
+  }
+
+  removeOutbox(id: string): void {
+    this.#write("delete from outbox where id = ?", id);
+  }
+
+  outbox(): JournalRow[] {
+    return this.#rows("select id, data from outbox order by id");
+  }
+
+  hasSeenOrder(id: string): boolean {
+    return this.#statement("select 1 from orders where id = ?").get(id) !== undefined;
+  }
+
+  markOrderSeen(id: string, expiresMs: number, nowMs: number): void {
+    this.#write("delete from orders where expires < ?", nowMs);
+    this.#write("insert into orders values (?, ?) on conflict (id) do nothing", id, expiresMs);
+  }
+
+  /** Makes everything written so far survive the death of this process. */
+  commit(): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#db.exec("commit");
+  }
+
+  /** Resolves when everything written so far is committed; all callers of one turn share one commit. */
+  committed(): Promise<void> {
+    this.#committed ??= Promise.resolve().then(() => {
+      this.#committed = undefined;
+      this.commit();
+    });
+    return this.#committed;
+  }
+
+  close(): void {
+    this.commit();
+    this.#db.close();
+  }
+
+  #write(sql: string, ...values: (string | number | null)[]): void {
+    if (!this.#open) {
+      this.#db.exec("begin");
+      this.#open = true;
+      this.#soon(() => this.commit());
+    }
+    this.#statement(sql).run(...values);
+  }
+
+  #rows(sql: string): JournalRow[] {
+    return this.#statement(sql)
+      .all()
+      .map((row) => ({ id: String(row["id"]), data: String(row["data"]) }));
+  }
+
+  #statement(sql: string): StatementSync {
+    let statement = this.#statements.get(sql);
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql);
+      this.#statements.set(sql, statement);
+    }
+    return statement;
+  }
+}
+
+/** Opens (or makes) `journal.db` in the data folder; refused while another process holds it. */
+export function openJournal(deps: { clock: Pick<Clock, "after"> }, dataDir: string): Journal {
+  const path = join(dataDir, "journal.db");
+  try {
+    const db = new DatabaseSync(path);
+    db.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal;");
+    db.exec(SCHEMA);
+    db.exec("begin immediate; commit");
+    return new Journal(db, (fn) => void deps.clock.after(0, fn));
+  } catch (thrown) {
+    const error = asError(thrown);
+    const busy = /locked|busy/i.test(error.message);
+    throw new AppError("config/data-dir", busy ? `another agent is using the data folder ${dataDir}` : `cannot open ${path}: ${error.message}`, {
+      cause: thrown,
+      hint: busy ? "stop it first, or give this agent a --data-dir of its own" : "check the folder's owner, permissions and free space",
+    });
+  }
+}

@@ -1,0 +1,110 @@
+/** Building execution records. Pure: who runs it, what it was, how it ended. */
+import { type EpochMs, toIso } from "fleetcron-shared/base/clock";
+import type { Job } from "fleetcron-shared/model/job";
+import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
+import type { TickRange } from "../plan/misfire.ts";
+import type { ExecutionTrace, Origin } from "./execution.ts";
+
+/** The host that a record comes from. */
+export type Host = { readonly nodeId: string; readonly hostname: string };
+
+export type AttemptFacts = {
+  readonly execution: string;
+  readonly job: Job;
+  readonly origin: Origin;
+  readonly attempt: number;
+  readonly finalAttempt: boolean;
+  readonly outcome: Outcome;
+  readonly success: boolean;
+  readonly endMs: EpochMs;
+  readonly beginMs?: EpochMs | undefined;
+  readonly durationMs?: number | undefined;
+  readonly pid?: number | undefined;
+  readonly fence?: number | undefined;
+  readonly command?: string | undefined;
+  readonly user?: string | undefined;
+  readonly output?: ExecutionRecord["output"] | undefined;
+  /** For a range verdict: the ticks that it covers instead of one due time. */
+  readonly range?: TickRange | undefined;
+};
+
+export function recordId(execution: string, attempt: number): string {
+  return `${execution}-${attempt}`;
+}
+
+export function recordOf(host: Host, facts: AttemptFacts): ExecutionRecord {
+  const { job, origin } = facts;
+  const dueMs = facts.range?.firstMs ?? origin.dueMs;
+  return dropUndefined({
+    v: 1,
+    id: recordId(facts.execution, facts.attempt),
+    execution: facts.execution,
+    jobGroup: job.group,
+    jobId: job.id,
+    jobRevision: job.revision,
+    ruleId: origin.ruleId,
+    dueAt: iso(dueMs),
+    dueUntil: iso(facts.range?.lastMs),
+    dueCount: facts.range?.count,
+    orderId: origin.type === "order" ? origin.orderId : undefined,
+    eventId: job.eventId,
+    attempt: facts.attempt,
+    finalAttempt: facts.finalAttempt,
+    nodeId: host.nodeId,
+    hostname: host.hostname,
+    user: facts.user,
+    name: job.name,
+    command: facts.command,
+    pid: facts.pid,
+    fence: facts.fence,
+    beginTime: iso(facts.beginMs),
+    endTime: toIso(facts.endMs),
+    skewMs: facts.beginMs === undefined || dueMs === undefined ? undefined : facts.beginMs - dueMs,
+    durationMs: facts.durationMs,
+    success: facts.success,
+    outcome: facts.outcome,
+    output: facts.output,
+    isHandled: false,
+  });
+}
+
+/** The record of an execution that an earlier agent process of this node left behind. */
+export function lostRecordOf(host: Host, execution: string, trace: ExecutionTrace, bootId: string, nowMs: EpochMs): ExecutionRecord {
+  return dropUndefined({
+    v: 1,
+    id: recordId(execution, trace.attempt),
+    execution,
+    jobGroup: trace.jobGroup,
+    jobId: trace.jobId,
+    jobRevision: trace.jobRevision,
+    ruleId: trace.ruleId,
+    dueAt: iso(trace.dueMs),
+    orderId: trace.orderId,
+    eventId: trace.eventId,
+    attempt: trace.attempt,
+    finalAttempt: true,
+    nodeId: host.nodeId,
+    hostname: host.hostname,
+    name: trace.name,
+    pid: trace.pid,
+    fence: trace.fence,
+    beginTime: iso(trace.beginMs),
+    endTime: toIso(nowMs),
+    skewMs: trace.beginMs === undefined || trace.dueMs === undefined ? undefined : trace.beginMs - trace.dueMs,
+    success: false,
+    outcome: { type: "lost", why: trace.bootId === bootId ? "agentStopped" : "reboot" },
+    isHandled: false,
+  });
+}
+
+function iso(ms: EpochMs | undefined): string | undefined {
+  return ms === undefined ? undefined : toIso(ms);
+}
+
+type Loose<T> = { [K in keyof T]: undefined extends T[K] ? T[K] | undefined : T[K] };
+type WithUndefined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & { [K in keyof T as undefined extends T[K] ? K : never]?: T[K] | undefined };
+
+/** JSON leaves undefined out; so do our types. */
+function dropUndefined(record: WithUndefined<Loose<ExecutionRecord>>): ExecutionRecord {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as ExecutionRecord;
+}
