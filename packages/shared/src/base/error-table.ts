@@ -14,6 +14,7 @@ export const ERROR_TABLE = {
   "job/not-found": { status: 404, exit: 3, retry: false, means: "there is no such job" },
   "node/not-found": { status: 404, exit: 3, retry: false, means: "there is no such node" },
   "node/not-online": { status: 409, exit: 4, retry: true, means: "the node is not online" },
+  "node/online": { status: 409, exit: 4, retry: false, means: "the node is online, so it cannot be forgotten" },
   "node/none-matching": { status: 409, exit: 4, retry: true, means: "no online node matches the job's targets" },
   "node/duplicate-id": { status: 409, exit: 4, retry: false, means: "another agent with this node id is alive" },
   "execution/not-found": { status: 404, exit: 3, retry: false, means: "no such execution is running or recorded" },
@@ -34,6 +35,7 @@ export const ERROR_TABLE = {
   "server/unreachable": { status: 503, exit: 6, retry: true, means: "no master answers at the given address" },
   "server/not-ready": { status: 503, exit: 6, retry: true, means: "the master has not yet read its state from etcd" },
   "wait/timeout": { status: 504, exit: 7, retry: true, means: "what was waited for did not happen in time" },
+  "run/user": { status: 400, exit: 2, retry: false, means: "the command's user or group does not exist on the host, or the agent may not switch to it" },
   "run/failed": { status: 500, exit: 1, retry: false, means: "the execution that was waited for failed" },
   "internal/bug": { status: 500, exit: 1, retry: false, means: "a fault in Fleetcron; please report it" },
 } as const satisfies Record<string, ErrorRow>;

@@ -53,6 +53,7 @@ export type Dispatch = {
   /** mod revision of `jobs/<group>/<id>`. */
   readonly revision: number;
   readonly createdAt: string;
+  readonly updatedAt: string;
   readonly submittedAt: string;
   readonly spec: JobSpec;
   /** Per rule id that matches this node: the nodes that share its claims (interval, alone), sorted; absent for common jobs (then `[]`). */
@@ -70,6 +71,7 @@ export type Order =
       readonly job: string;
       readonly revision: number;
       readonly createdAt: string;
+      readonly updatedAt: string;
       readonly submittedAt: string;
       readonly spec: JobSpec;
       readonly by: string;
@@ -98,7 +100,17 @@ export type Proc = {
 export type Claim = { readonly v: 1; readonly node: string; readonly execution: string; readonly at: string; readonly verdict?: string };
 
 /** `locks/<group>/<job>` (session lease): who runs this `alone` job now. */
-export type Lock = { readonly v: 1; readonly node: string; readonly execution: string; readonly at: string };
+export type Lock = {
+  readonly v: 1;
+  readonly node: string;
+  readonly execution: string;
+  readonly at: string;
+  /** The holder works off a tick that etcd's absence had delayed: others wait for it instead of counting an overlap. */
+  readonly held?: boolean;
+};
+
+/** `locks/<group>/<job>/next` (session lease): who runs the `alone` job next; `replace` asks the holder to end now. */
+export type LockNext = { readonly v: 1; readonly node: string; readonly execution: string; readonly at: string; readonly replace: boolean };
 
 /** `stats/<group>/<job>`. */
 export type JobStats = {

@@ -33,6 +33,7 @@ export type Job = {
   /** etcd mod revision of `jobs/<group>/<id>`. */
   readonly revision: number;
   readonly createdAtMs: EpochMs;
+  readonly updatedAtMs: EpochMs;
   readonly submittedAtMs: EpochMs;
   readonly name: string;
   readonly eventId: string | undefined;

@@ -47,6 +47,8 @@ export function createKeys(prefix = "/fleetcron") {
     claim: (group: string, id: string, rule: string, dueAtMs: EpochMs) => join("claims", group, id, rule, toIso(dueAtMs)),
     locks: `${prefix}/locks/`,
     lock: (group: string, id: string) => join("locks", group, id),
+    /** Who runs next under `overlap: queue` or `replace` of an alone job. */
+    lockNext: (group: string, id: string) => join("locks", group, id, "next"),
     inbox: `${prefix}/inbox/`,
     inboxOf: (node: string) => `${join("inbox", node)}/`,
     inboxRecord: (node: string, record: string) => join("inbox", node, record),
