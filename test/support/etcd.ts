@@ -41,6 +41,8 @@ export type EtcdCluster = {
 };
 
 const BINARY = ["/usr/bin/etcd", "/usr/local/bin/etcd"].find((path) => existsSync(path));
+/** Kills what it starts when its parent dies, be it by SIGKILL. Not everywhere installed; the exit hook does for the rest. */
+const WITH_PARENT = existsSync("/usr/bin/setpriv") ? ["/usr/bin/setpriv", "--pdeathsig", "KILL"] : [];
 const READY_MS = 20_000;
 /** Elections in tens of milliseconds instead of a second. */
 const FAST = ["--heartbeat-interval", "10", "--election-timeout", "100"];
@@ -51,7 +53,13 @@ export async function startEtcd(options: { args?: readonly string[]; scheme?: "h
   const scheme = options.scheme ?? "http";
   const name = "m0";
   const peerUrl = `http://127.0.0.1:${peer}`;
-  const args = [...FAST, ...memberArgs(name, `${scheme}://127.0.0.1:${client}`, peerUrl), "--initial-cluster", `${name}=${peerUrl}`, ...(options.args ?? [])];
+  const args = [
+    ...FAST,
+    ...memberArgs(name, `${scheme}://127.0.0.1:${client}`, peerUrl),
+    "--initial-cluster",
+    `${name}=${peerUrl}`,
+    ...(options.args ?? []),
+  ];
   const server = createServerHandle(name, client ?? 0, scheme, args);
   await server.restart();
   return server;
@@ -60,7 +68,11 @@ export async function startEtcd(options: { args?: readonly string[]; scheme?: "h
 /** A cluster of `size` members, with a slower election so that a busy machine does not depose leaders. */
 export async function startEtcdCluster(size = 3, options: { args?: readonly string[] } = {}): Promise<EtcdCluster> {
   const ports = await freePorts(size * 2);
-  const plan = Array.from({ length: size }, (_, i) => ({ name: `m${i}`, client: ports[i * 2] ?? 0, peerUrl: `http://127.0.0.1:${ports[i * 2 + 1]}` }));
+  const plan = Array.from({ length: size }, (_, i) => ({
+    name: `m${i}`,
+    client: ports[i * 2] ?? 0,
+    peerUrl: `http://127.0.0.1:${ports[i * 2 + 1]}`,
+  }));
   const initial = plan.map((member) => `${member.name}=${member.peerUrl}`).join(",");
   const members = plan.map(({ name, client, peerUrl }) =>
     createServerHandle(name, client, "http", [
@@ -131,7 +143,8 @@ function createServerHandle(name: string, port: number, scheme: "http" | "https"
       await kill();
       if (wipe) rmSync(dataDir, { recursive: true, force: true });
       const out = openSync(logFile, "a");
-      const started = spawn(binary, ["--data-dir", dataDir, ...args], { stdio: ["ignore", out, out] });
+      const [command = binary, ...rest] = [...WITH_PARENT, binary, "--data-dir", dataDir, ...args];
+      const started = spawn(command, rest, { stdio: ["ignore", out, out] });
       child = started;
       gone = new Promise((resolve) => started.once("exit", () => resolve()));
       if (wait && scheme === "http") await untilHealthy(endpoint, started, () => readFileSync(logFile, "utf8"));
@@ -148,7 +161,10 @@ async function untilHealthy(endpoint: string, child: ChildProcess, log: () => st
   const until = performance.now() + READY_MS;
   for (;;) {
     if (child.exitCode !== null || child.signalCode !== null) throw new Error(`etcd ended at its start:\n${log()}`);
-    const health = await fetch(`${endpoint}/health`).then((answer) => answer.json() as Promise<{ health: string }>, () => undefined);
+    const health = await fetch(`${endpoint}/health`).then(
+      (answer) => answer.json() as Promise<{ health: string }>,
+      () => undefined,
+    );
     if (health?.health === "true") return;
     if (performance.now() > until) throw new Error(`etcd at ${endpoint} did not become healthy in ${READY_MS} ms:\n${log()}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
@@ -158,7 +174,11 @@ async function untilHealthy(endpoint: string, child: ChildProcess, log: () => st
 async function findLeader(members: readonly EtcdServer[]): Promise<EtcdServer> {
   for (let attempt = 0; attempt < 500; attempt++) {
     for (const member of members) {
-      const answer = await fetch(`${member.endpoint}/v3/maintenance/status`, { method: "POST", body: "{}", signal: AbortSignal.timeout(500) }).then(
+      const answer = await fetch(`${member.endpoint}/v3/maintenance/status`, {
+        method: "POST",
+        body: "{}",
+        signal: AbortSignal.timeout(500),
+      }).then(
         (response) => response.json() as Promise<{ leader?: string; header?: { member_id: string } }>,
         () => undefined,
       );

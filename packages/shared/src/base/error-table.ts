@@ -34,6 +34,7 @@ export const ERROR_TABLE = {
   "cluster/mismatch": { status: 409, exit: 4, retry: false, means: "this etcd prefix belongs to another cluster" },
   "server/unreachable": { status: 503, exit: 6, retry: true, means: "no master answers at the given address" },
   "server/not-ready": { status: 503, exit: 6, retry: true, means: "the master has not yet read its state from etcd" },
+  "up/child-ended": { status: 500, exit: 6, retry: true, means: "a program that `fleetcron up` started has ended" },
   "wait/timeout": { status: 504, exit: 7, retry: true, means: "what was waited for did not happen in time" },
   "run/user": { status: 400, exit: 2, retry: false, means: "the command's user or group does not exist on the host, or the agent may not switch to it" },
   "run/failed": { status: 500, exit: 1, retry: false, means: "the execution that was waited for failed" },

@@ -1,5 +1,5 @@
 /** A clock that only moves when told to, for tests and simulation. Both clocks move together, except by `stepWall`. */
-import type { Clock } from "./clock.ts";
+import { type Clock, systemClock } from "./clock.ts";
 
 export type ManualClock = Clock & {
   /** Moves on by `ms`, running the timers that fall due in their order; after each, all work that it made ready is done. */
@@ -74,9 +74,7 @@ export function createManualClock(startMs = Date.UTC(2027, 0, 1)): ManualClock {
   };
 }
 
-/** Everything that is ready has run: a macrotask comes after all microtasks, however deep. */
+/** Everything that is ready has run: a real timer comes after all microtasks, however deep. */
 function settled(): Promise<void> {
-  return new Promise((resolve) => {
-    setImmediate(resolve);
-  });
+  return systemClock.sleep(0);
 }

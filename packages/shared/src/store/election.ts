@@ -142,7 +142,9 @@ export function openElection(deps: MirrorDeps, options: ElectionOptions): Electi
   }
 
   async function release(revision: Revision): Promise<void> {
-    await kv.txn({ if: [sameIncarnation(key, revision)], then: [{ op: "delete", key }] }).catch((error: unknown) => log.debug({ err: asError(error) }, "leader key left to its lease"));
+    await kv
+      .txn({ if: [sameIncarnation(key, revision)], then: [{ op: "delete", key }] })
+      .catch((error: unknown) => log.debug({ err: asError(error) }, "leader key left to its lease"));
   }
 
   async function resign(): Promise<void> {

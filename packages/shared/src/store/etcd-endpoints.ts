@@ -6,7 +6,12 @@
 import type { Clock } from "../base/clock.ts";
 
 /** One connection to one member. `generation` grows with each new connection of this store. */
-export type Endpoint<Client> = { readonly address: string; readonly client: Client; readonly generation: number; readonly streams: Set<() => void> };
+export type Endpoint<Client> = {
+  readonly address: string;
+  readonly client: Client;
+  readonly generation: number;
+  readonly streams: Set<() => void>;
+};
 
 export type Endpoints<Client> = {
   readonly size: number;

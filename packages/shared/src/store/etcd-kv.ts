@@ -27,7 +27,12 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
   if (addresses.length === 0) throw new AppError("config/invalid", "no etcd endpoint is configured");
   const endpoints = createEndpoints<Etcd3>(
     { clock },
-    { addresses, lingerMs: timeoutMs, close: (client) => client.close(), open: (address, generation) => openClient(address, generation, options, credentials, clock) },
+    {
+      addresses,
+      lingerMs: timeoutMs,
+      close: (client) => client.close(),
+      open: (address, generation) => openClient(address, generation, options, credentials, clock),
+    },
   );
   const closing = new AbortController();
   const closedError = () => new AppError("etcd/closed", "the connection to etcd was closed");
@@ -44,13 +49,19 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
       if (closing.signal.aborted) throw closedError();
       const endpoint = endpoints.current();
       try {
-        return await run(endpoint.client, { deadline: clock.now() + Math.min(attemptMs, until - clock.mono()), interceptors: [requireLeader] });
+        return await run(endpoint.client, {
+          deadline: clock.now() + Math.min(attemptMs, until - clock.mono()),
+          interceptors: [requireLeader],
+        });
       } catch (error) {
         if (closing.signal.aborted) throw closedError();
         const failure = classifyEtcdError(error, endpoint.address);
         report(endpoint, failure);
         unconnected = failure.kind === "unconnected" ? unconnected + 1 : 0;
-        const again = failure.kind !== "final" && (kind === "read" || failure.executed === "no") && (failure.kind === "no-leader" || endpoints.size > 1);
+        const again =
+          failure.kind !== "final" &&
+          (kind === "read" || failure.executed === "no") &&
+          (failure.kind === "no-leader" || endpoints.size > 1);
         if (!again || unconnected >= endpoints.size || until - clock.mono() <= NO_LEADER_PAUSE_MS) throw toAppError(failure, kind);
         if (failure.kind === "no-leader") await clock.sleep(NO_LEADER_PAUSE_MS, closing.signal);
       }
@@ -87,7 +98,10 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
 
     function attach(stream: WatchStream): void {
       stream.on("error", fail);
-      if (over) return stream.cancel();
+      if (over) {
+        stream.cancel();
+        return;
+      }
       cancelStream = runWatch(stream, query, {
         ...handlers,
         onStarted() {
@@ -110,7 +124,13 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     async range(query) {
       const answer = await call("read", (client, callOptions) => client.kv.range(fromRangeQuery(query), callOptions));
       const { revision, cluster_id: clusterId } = answer.header;
-      return { kvs: answer.kvs.map(toKeyValue), revision: query.revision ?? Number(revision), more: answer.more, count: Number(answer.count), clusterId };
+      return {
+        kvs: answer.kvs.map(toKeyValue),
+        revision: query.revision ?? Number(revision),
+        more: answer.more,
+        count: Number(answer.count),
+        clusterId,
+      };
     },
     async txn(txn) {
       const request = { compare: (txn.if ?? []).map(fromCompare), success: txn.then.map(fromOp), failure: (txn.else ?? []).map(fromOp) };
@@ -121,7 +141,9 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     },
     watch,
     async grantLease(ttlMs) {
-      const answer = await call("write", (client, callOptions) => client.leaseClient.leaseGrant({ TTL: Math.max(1, Math.ceil(ttlMs / 1000)) }, callOptions));
+      const answer = await call("write", (client, callOptions) =>
+        client.leaseClient.leaseGrant({ TTL: Math.max(1, Math.ceil(ttlMs / 1000)) }, callOptions),
+      );
       return { lease: answer.ID, ttlMs: Number(answer.TTL) * 1000 };
     },
     async keepAlive(lease) {
@@ -169,10 +191,18 @@ const requireLeader: NonNullable<CallOptions["interceptors"]>[number] = (callOpt
 
 type Policy = NonNullable<NonNullable<IOptions["faultHandling"]>["global"]>;
 
-/** Runs the call once, and nothing else: etcd3's retries are blind and its circuit breaker invents failures. */
-const noPolicy = { execute: async (run: (context: object) => unknown) => run({ signal: new AbortController().signal }) } as unknown as Policy;
+const NEVER = { signal: new AbortController().signal };
 
-function openClient(address: string, generation: number, options: EtcdOptions, credentials: TlsCredentials | undefined, clock: Clock): Etcd3 {
+/** Runs the call once, and nothing else: etcd3's retries are blind and its circuit breaker invents failures. */
+const noPolicy = { execute: async (run: (context: object) => unknown) => run(NEVER) } as unknown as Policy;
+
+function openClient(
+  address: string,
+  generation: number,
+  options: EtcdOptions,
+  credentials: TlsCredentials | undefined,
+  clock: Clock,
+): Etcd3 {
   const { user, password } = options;
   const deadline = () => ({ deadline: clock.now() + (options.callTimeoutMs ?? CALL_TIMEOUT_MS) });
   return new Etcd3({

@@ -22,7 +22,8 @@ export function normalizeEndpoint(endpoint: string, tls: boolean): string {
   if (url === undefined || url.hostname === "" || url.pathname !== "/") {
     throw new AppError("config/invalid", `the etcd endpoint "${endpoint}" is not of the form http://host:port or https://host:port`);
   }
-  if (tls && url.protocol !== "https:") throw new AppError("config/invalid", `the etcd endpoint "${endpoint}" is http, but certificates are configured: use https`);
+  if (tls && url.protocol !== "https:")
+    throw new AppError("config/invalid", `the etcd endpoint "${endpoint}" is http, but certificates are configured: use https`);
   return `${url.protocol}//${url.hostname}:${url.port || "2379"}`;
 }
 
@@ -30,7 +31,8 @@ export function normalizeEndpoint(endpoint: string, tls: boolean): string {
 export function readCredentials(options: EtcdOptions): TlsCredentials | undefined {
   const { tls } = options;
   if (tls === undefined) return undefined;
-  if ((tls.cert === undefined) !== (tls.key === undefined)) throw new AppError("config/invalid", "the etcd client certificate and its key must be given together");
+  if ((tls.cert === undefined) !== (tls.key === undefined))
+    throw new AppError("config/invalid", "the etcd client certificate and its key must be given together");
   const pem = (what: string, value: string | undefined) => {
     if (value === undefined || value.includes("-----BEGIN ")) return value === undefined ? undefined : Buffer.from(value);
     try {
@@ -41,5 +43,8 @@ export function readCredentials(options: EtcdOptions): TlsCredentials | undefine
   };
   const [ca, cert, key] = [pem("CA", tls.ca), pem("certificate", tls.cert), pem("key", tls.key)];
   // null stands for the system's authorities, which the client library's types do not name.
-  return { rootCertificate: (ca ?? null) as Buffer, ...(cert === undefined || key === undefined ? {} : { certChain: cert, privateKey: key }) };
+  return {
+    rootCertificate: (ca ?? null) as Buffer,
+    ...(cert === undefined || key === undefined ? {} : { certChain: cert, privateKey: key }),
+  };
 }

@@ -2,7 +2,7 @@
  * One watch on one raw stream: joins fragments, hands out whole revisions, and ends at the first doubt. It never heals by itself.
  * The header's revision of a message is the store's, not the watch's, so only events and empty progress messages tell where we are.
  */
-import { type WireWatchResponse, toWatchEvent, type WireEvent } from "./etcd-wire.ts";
+import { toWatchEvent, type WireEvent, type WireWatchResponse } from "./etcd-wire.ts";
 import type { Revision, WatchEnd, WatchHandlers } from "./kv.ts";
 
 export type WatchQuery = { readonly start: string; readonly end: string; readonly fromRevision: Revision; readonly clusterId?: string };
@@ -30,23 +30,18 @@ export function runWatch(stream: WatchStream, query: WatchQuery, handlers: Watch
 
   function receive(message: WireWatchResponse): void {
     if (over) return;
-    if (message.canceled) return finish(cancelEnd(message));
-    const revision = Number(message.header.revision);
-    if (query.clusterId !== undefined && message.header.cluster_id !== query.clusterId) {
-      return finish({ reason: "otherCluster", error: new Error(`etcd is another cluster now (${message.header.cluster_id} instead of ${query.clusterId})`) });
-    }
-    if (message.created) {
-      if (revision < query.fromRevision - 1) return finish({ reason: "otherCluster", error: new Error(`etcd's revision went back (${revision} < ${query.fromRevision - 1})`) });
-      return handlers.onStarted?.();
-    }
-    if (message.fragment) {
-      fragments.push(...message.events);
-      return;
-    }
+    const doubt = message.canceled ? cancelEnd(message) : foreignEnd(message, query);
+    if (doubt) finish(doubt);
+    else if (message.created) handlers.onStarted?.();
+    else if (message.fragment) fragments.push(...message.events);
+    else deliver(message);
+  }
+
+  function deliver(message: WireWatchResponse): void {
     const events = (fragments.length === 0 ? message.events : fragments.concat(message.events)).map(toWatchEvent);
     fragments = [];
     const last = events.at(-1);
-    if (last === undefined) handlers.onProgress?.(revision);
+    if (last === undefined) handlers.onProgress?.(Number(message.header.revision));
     else handlers.onEvents(events, last.type === "put" ? last.kv.modRevision : last.modRevision);
   }
 
@@ -68,4 +63,14 @@ function cancelEnd(message: WireWatchResponse): WatchEnd {
   const compacted = Number(message.compact_revision);
   if (compacted > 0) return { reason: "compacted", error: new Error(`the watched revision is compacted away (at ${compacted})`) };
   return { reason: "error", error: new Error(`etcd cancelled the watch: ${message.cancel_reason || "no reason given"}`) };
+}
+
+/** The end of a watch that is not on the store that it was meant for, or on one that was wiped or restored. */
+function foreignEnd(message: WireWatchResponse, query: WatchQuery): WatchEnd | undefined {
+  const { cluster_id: clusterId, revision } = message.header;
+  if (query.clusterId !== undefined && clusterId !== query.clusterId) {
+    return { reason: "otherCluster", error: new Error(`etcd is another cluster now (${clusterId} instead of ${query.clusterId})`) };
+  }
+  if (!message.created || Number(revision) >= query.fromRevision - 1) return undefined;
+  return { reason: "otherCluster", error: new Error(`etcd's revision went back (${revision} < ${query.fromRevision - 1})`) };
 }

@@ -28,7 +28,9 @@ export function toKeyValue(kv: WireKeyValue): KeyValue {
 
 export function toWatchEvent(event: WireEvent): WatchEvent {
   const isPut = event.type === "Put" || event.type === 0;
-  return isPut ? { type: "put", kv: toKeyValue(event.kv) } : { type: "delete", key: event.kv.key.toString(), modRevision: Number(event.kv.mod_revision) };
+  return isPut
+    ? { type: "put", kv: toKeyValue(event.kv) }
+    : { type: "delete", key: event.kv.key.toString(), modRevision: Number(event.kv.mod_revision) };
 }
 
 export function fromRangeQuery(query: RangeQuery) {

@@ -33,7 +33,12 @@ test("further conditions and writes belong to the same transaction", async (t) =
   const { a, b, mine, theirs } = await setup();
   const refused = await acquireLock(a, { key: "/l", value: "a", lease: mine, and: { if: [exists("/claim")], then: [] } });
   t.deepEqual(refused, { acquired: false, holder: undefined });
-  const won = await acquireLock(a, { key: "/l", value: "a", lease: mine, and: { if: [absent("/claim")], then: [{ op: "put", key: "/claim", value: "1" }] } });
+  const won = await acquireLock(a, {
+    key: "/l",
+    value: "a",
+    lease: mine,
+    and: { if: [absent("/claim")], then: [{ op: "put", key: "/claim", value: "1" }] },
+  });
   t.true(won.acquired && (await a.get("/claim"))?.createRevision === won.fence);
   await a.revokeLease(mine);
   await b.revokeLease(theirs);

@@ -16,7 +16,9 @@ export type LockRequest = {
 };
 
 /** `holder` undefined: the key is free, but one of the other conditions did not hold. */
-export type LockResult = { readonly acquired: true; readonly fence: Revision } | { readonly acquired: false; readonly holder: KeyValue | undefined };
+export type LockResult =
+  | { readonly acquired: true; readonly fence: Revision }
+  | { readonly acquired: false; readonly holder: KeyValue | undefined };
 
 /** Tries to take the lock once. Taking it again with the same value and lease succeeds with the same fence. */
 export async function acquireLock(kv: Pick<Kv, "txn" | "get">, request: LockRequest): Promise<LockResult> {
@@ -26,7 +28,11 @@ export async function acquireLock(kv: Pick<Kv, "txn" | "get">, request: LockRequ
     const found = await kv.get(key);
     return isOurs(found) ? { succeeded: false, revision: found.modRevision, results: [{ op: "get", kv: found }] } : undefined;
   };
-  const txn = { if: [absent(key), ...(and?.if ?? [])], then: [{ op: "put", key, value, lease } as const, ...(and?.then ?? [])], else: [{ op: "get", key } as const] };
+  const txn = {
+    if: [absent(key), ...(and?.if ?? [])],
+    then: [{ op: "put", key, value, lease } as const, ...(and?.then ?? [])],
+    else: [{ op: "get", key } as const],
+  };
   const result = await settleTxn(kv, txn, confirm);
   if (result.succeeded) return { acquired: true, fence: result.revision };
   const [found] = result.results;

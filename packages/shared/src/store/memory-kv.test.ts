@@ -15,7 +15,9 @@ for (const { name, run } of KV_CONTRACT) {
 test("a cut connection: calls are unreachable, watches end, reconnect heals", async (t) => {
   const store = createMemoryStore({ clock: systemClock });
   const kv = store.connect();
-  const ended = new Promise((resolve) => kv.watch({ start: "/", end: "0", fromRevision: 1 }, { onEvents() {}, onEnd: (end) => resolve(end.reason) }));
+  const ended = new Promise((resolve) =>
+    kv.watch({ start: "/", end: "0", fromRevision: 1 }, { onEvents() {}, onEnd: (end) => resolve(end.reason) }),
+  );
   kv.disconnect();
   t.is(await ended, "error");
   const error = await t.throwsAsync(kv.get("/a"));

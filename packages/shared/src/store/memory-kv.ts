@@ -29,7 +29,14 @@ export type MemoryStore = {
   progress(): void;
 };
 
-type Watch = { readonly query: Parameters<Kv["watch"]>[0]; readonly handlers: WatchHandlers; next: Revision; started: boolean; ended: boolean; pumping: boolean };
+type Watch = {
+  readonly query: Parameters<Kv["watch"]>[0];
+  readonly handlers: WatchHandlers;
+  next: Revision;
+  started: boolean;
+  ended: boolean;
+  pumping: boolean;
+};
 type Lease = { readonly ttlMs: number; cancel: () => void };
 type Connection = { up: boolean; closed: boolean; delayMs: number; loseAnswer: boolean; epoch: number; readonly watches: Set<Watch> };
 
@@ -83,11 +90,13 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
     if (!watch.started) {
       watch.started = true;
       const foreign = query.clusterId !== undefined && query.clusterId !== state.clusterId;
-      if (foreign || state.revision < query.fromRevision - 1) return endWatch(connection, watch, { reason: "otherCluster", error: new Error("another cluster or revision went back") });
+      if (foreign || state.revision < query.fromRevision - 1)
+        return endWatch(connection, watch, { reason: "otherCluster", error: new Error("another cluster or revision went back") });
       handlers.onStarted?.();
       if (watch.ended) return;
     }
-    if (watch.next < state.compacted) return endWatch(connection, watch, { reason: "compacted", error: new Error(`compacted at ${state.compacted}`) });
+    if (watch.next < state.compacted)
+      return endWatch(connection, watch, { reason: "compacted", error: new Error(`compacted at ${state.compacted}`) });
     const events: WatchEvent[] = [];
     const until = Math.min(state.revision, watch.next + BATCH_REVISIONS - 1);
     for (let revision = watch.next; revision <= until; revision++) {
@@ -115,13 +124,15 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
       const epoch = connection.epoch;
       await (connection.delayMs > 0 ? clock.sleep(connection.delayMs) : undefined);
       refuseClosed(connection);
-      if (!connection.up || connection.epoch !== epoch) throw new AppError("etcd/unreachable", "etcd cannot be reached (the connection is cut)");
+      if (!connection.up || connection.epoch !== epoch)
+        throw new AppError("etcd/unreachable", "etcd cannot be reached (the connection is cut)");
       const result = apply();
       if (kind === "write") wakeWatches();
       const lost = kind === "write" && connection.loseAnswer;
       if (lost) connection.loseAnswer = false;
       await undefined;
-      if (kind === "write" && (lost || connection.epoch !== epoch)) throw new AppError("etcd/unknown-outcome", "the connection to etcd broke before the answer came");
+      if (kind === "write" && (lost || connection.epoch !== epoch))
+        throw new AppError("etcd/unknown-outcome", "the connection to etcd broke before the answer came");
       return result;
     }
 
@@ -133,7 +144,8 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
         const watch: Watch = { query, handlers, next: query.fromRevision, started: false, ended: false, pumping: false };
         connection.watches.add(watch);
         if (connection.closed) queueMicrotask(() => endWatch(connection, watch, { reason: "closed" }));
-        else if (!connection.up) queueMicrotask(() => endWatch(connection, watch, { reason: "error", error: new Error("the connection is cut") }));
+        else if (!connection.up)
+          queueMicrotask(() => endWatch(connection, watch, { reason: "error", error: new Error("the connection is cut") }));
         else pump(connection, watch);
         return () => endWatch(connection, watch, { reason: "closed" });
       },
@@ -188,7 +200,9 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
       for (const connection of connections) dropWatches(connection, { reason: "error", error: new Error("etcd was restarted") });
     },
     progress() {
-      for (const connection of connections) for (const watch of connection.watches) if (watch.started && watch.next > state.revision) watch.handlers.onProgress?.(state.revision);
+      for (const connection of connections)
+        for (const watch of connection.watches)
+          if (watch.started && watch.next > state.revision) watch.handlers.onProgress?.(state.revision);
     },
   };
 }

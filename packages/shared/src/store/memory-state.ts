@@ -4,8 +4,18 @@
  * every `r` in (compacted, revision].
  */
 import { AppError } from "../base/errors.ts";
-import { type Compare, type KeyValue, type LeaseId, MAX_TXN_OPS, type Op, type OpResult, type RangeQuery, type RangeResult, type Revision } from "./kv.ts";
 import type { Txn, TxnResult, WatchEvent } from "./kv.ts";
+import {
+  type Compare,
+  type KeyValue,
+  type LeaseId,
+  MAX_TXN_OPS,
+  type Op,
+  type OpResult,
+  type RangeQuery,
+  type RangeResult,
+  type Revision,
+} from "./kv.ts";
 
 type Version = { readonly revision: Revision; readonly kv: KeyValue | undefined };
 
@@ -32,7 +42,8 @@ export class MemoryState {
   range(query: RangeQuery): RangeResult {
     const revision = query.revision ?? this.revision;
     if (revision > this.revision) throw new AppError("etcd/refused", `etcd has no revision ${revision} yet, it is at ${this.revision}`);
-    if (revision < this.compacted) throw new AppError("etcd/compacted", `revision ${revision} is compacted away, the oldest is ${this.compacted}`);
+    if (revision < this.compacted)
+      throw new AppError("etcd/compacted", `revision ${revision} is compacted away, the oldest is ${this.compacted}`);
     const found: KeyValue[] = [];
     for (let i = this.#position(query.start); i < this.#keys.length; i++) {
       const key = this.#keys[i] as string;
@@ -59,7 +70,8 @@ export class MemoryState {
     const succeeded = (txn.if ?? []).every((compare) => this.#holds(compare));
     const ops = succeeded ? txn.then : (txn.else ?? []);
     for (const op of ops) {
-      if (op.op === "put" && op.lease !== undefined && !this.#leases.has(op.lease)) throw new AppError("etcd/lease-gone", `the lease ${op.lease} does not exist`);
+      if (op.op === "put" && op.lease !== undefined && !this.#leases.has(op.lease))
+        throw new AppError("etcd/lease-gone", `the lease ${op.lease} does not exist`);
     }
     const results = ops.map((op) => this.#apply(op));
     this.#commit();
@@ -172,7 +184,10 @@ function refuseDuplicates(ops: readonly Op[]): void {
   const written = new Set<string>();
   for (const op of ops) {
     if (op.op !== "put") continue;
-    const deleted = ops.some((other) => (other.op === "delete" && other.key === op.key) || (other.op === "deleteRange" && other.key <= op.key && op.key < other.end));
+    const deleted = ops.some(
+      (other) =>
+        (other.op === "delete" && other.key === op.key) || (other.op === "deleteRange" && other.key <= op.key && op.key < other.end),
+    );
     if (written.has(op.key) || deleted) throw new AppError("etcd/refused", `etcd refused the transaction: duplicate key ${op.key}`);
     written.add(op.key);
   }

@@ -75,6 +75,7 @@ export function createMirrorState() {
           for (const key of known.keys()) known.set(key, 0);
           told = 0;
           horizon = 0;
+          next = undefined;
         }
         clusterId = id;
         horizon = Math.max(horizon, revision);

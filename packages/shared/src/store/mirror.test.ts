@@ -158,7 +158,10 @@ test("comparisons beside a busy watch tell nothing twice, stale or backwards", a
     last.set(key, Number(value));
   }
   const { kvs } = await s.writer.range({ start: "/p/", end: "/p0" });
-  t.deepEqual([...s.held].toSorted(), kvs.map((kv) => [kv.key, kv.value]));
+  t.deepEqual(
+    [...s.held].toSorted(),
+    kvs.map((kv) => [kv.key, kv.value]),
+  );
   await mirror.close();
 });
 

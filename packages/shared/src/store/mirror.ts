@@ -41,7 +41,7 @@ export type Mirror = {
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 };
 const RESYNC_MS = 300_000;
-const PAGE_KEYS = 500;
+const PAGE_KEYS = 2500;
 /** So long may an event be on its way before `reached` lists the keys; later lists of one wait come at up to the second time. */
 const REACHED_BACKOFF = { firstMs: 200, maxMs: 5000 };
 
@@ -86,13 +86,20 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
     const keysOnly = !state.isEmpty();
     let start = range.start;
     let revision: Revision | undefined;
+    let clusterId: string | undefined;
+    const read = async (withValues: boolean) => {
+      const at = revision === undefined ? {} : { revision };
+      const page = await kv.range({ start, end: range.end, limit: PAGE_KEYS, keysOnly: !withValues, ...at });
+      if (clusterId !== undefined && page.clusterId !== clusterId) throw new Error("etcd was exchanged while it was listed");
+      return page;
+    };
     try {
       for (;;) {
-        const query = { start, end: range.end, limit: PAGE_KEYS };
-        let page = await kv.range({ ...query, keysOnly, ...(revision === undefined ? {} : { revision }) });
+        let page = await read(!keysOnly);
+        clusterId = page.clusterId;
+        if (revision === undefined && !pass.checkStore(clusterId, page.revision)) return interrupt({ reason: "otherCluster" });
         revision ??= page.revision;
-        if (!pass.checkStore(page.clusterId, revision)) return interrupt({ reason: "otherCluster" });
-        if (keysOnly && page.kvs.some(pass.differs)) page = await kv.range({ ...query, revision });
+        if (keysOnly && page.kvs.some(pass.differs)) page = await read(true);
         if (closing.signal.aborted) return;
         tell(pass.page(page.kvs));
         const last = page.kvs.at(-1);
@@ -158,7 +165,9 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
 
   async function run(): Promise<void> {
     while (!closing.signal.aborted) {
-      const end = await cycle().catch((error: unknown): WatchEnd => ({ reason: isCode(error, "etcd/closed") ? "closed" : "error", error: asError(error) }));
+      const end = await cycle().catch(
+        (error: unknown): WatchEnd => ({ reason: isCode(error, "etcd/closed") ? "closed" : "error", error: asError(error) }),
+      );
       if (closing.signal.aborted || end.reason === "closed") break;
       if (end.reason === "compacted" || end.reason === "otherCluster") state.loseTrack();
       failures += 1;
@@ -178,13 +187,16 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
     }
   }
 
-  /** While somebody waits for a revision, lists the keys every now and then. */
+  /** While somebody waits for a revision and the watch has nothing to tell, lists the keys every now and then. */
   async function nudge(): Promise<void> {
     if (nudging) return;
     nudging = true;
-    for (let attempt = 1; waiters.size > 0; attempt++) {
+    for (let attempt = 1; waiters.size > 0; ) {
+      const before = live ? state.revision() : undefined;
       await clock.sleep(backoffMs({ random }, REACHED_BACKOFF, attempt), closing.signal);
-      if (waiters.size > 0 && live) await compare();
+      const quiet = live && state.revision() === before;
+      attempt = quiet ? attempt + 1 : 1;
+      if (quiet && waiters.size > 0) await compare();
     }
     nudging = false;
   }

@@ -41,6 +41,7 @@ test("trust counts from the start of the request, not from its answer", async (t
   await clock.advance(4400);
   t.is(Math.round(left ?? 0), 7000);
   t.is(session.current(), first);
+  connection.setDelay(0);
   await session.close();
 });
 
@@ -120,11 +121,14 @@ test("an answer that comes after the end of trust revives nothing", async (t) =>
     },
   }));
   const first = await session.trusted();
+  const until = first.trustedUntil();
+  session.onRenewed(() => t.fail("renewed after the end"));
   await clock.advance(8000);
   t.true(first.ended.aborted);
   answer.resolve();
   await clock.advance(500);
   t.not(session.current(), first);
+  t.is(first.trustedUntil(), until);
   await session.close();
 });
 

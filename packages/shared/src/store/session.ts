@@ -63,7 +63,12 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
   function begin(lease: LeaseId, until: MonoMs): Live {
     epochs += 1;
     const ending = new AbortController();
-    const begun: Live = { incarnation: { lease, epoch: epochs, trustedUntil: () => begun.until, ended: ending.signal }, ending, until, cancelTimer: () => {} };
+    const begun: Live = {
+      incarnation: { lease, epoch: epochs, trustedUntil: () => begun.until, ended: ending.signal },
+      ending,
+      until,
+      cancelTimer: () => {},
+    };
     live = begun;
     armEnd(begun);
     log.info({ lease, epoch: epochs }, "session started");
@@ -186,7 +191,8 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
       closing.abort();
       const last = live;
       if (last) end(last, "closed");
-      if (last) await kv.revokeLease(last.incarnation.lease).catch((error: unknown) => log.debug({ err: asError(error) }, "lease not revoked"));
+      if (last)
+        await kv.revokeLease(last.incarnation.lease).catch((error: unknown) => log.debug({ err: asError(error) }, "lease not revoked"));
       await done;
     },
   };

@@ -1,0 +1,74 @@
+import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import test from "ava";
+import { EXECUTION_EDGES } from "fleetcron-agent/run/execution";
+import { createKeys } from "fleetcron-shared/wire/keys";
+import { GENERATED, renew } from "./docs.ts";
+
+const root = join(import.meta.dirname, "..");
+const read = (path: string) => readFileSync(join(root, path), "utf8");
+
+test("the tables in docs/errors.md and docs/jobs.md are those of the code (npm run docs)", (t) => {
+  for (const name of Object.keys(GENERATED)) t.is(read(`docs/${name}`), renew(name, read(`docs/${name}`)), name);
+  t.regex(read("docs/errors.md"), /\| `internal\/bug` \| 500 \| 1 \| no \|/);
+  t.regex(read("docs/jobs.md"), /\| `misfireWindow` \| A tick older than this/);
+});
+
+test("docs/keys.md lists each family of keys, and no other", (t) => {
+  const parts = ["a", "b", "c", 0] as const;
+  const families = Object.entries(createKeys("/p")).flatMap(([name, key]) => {
+    if (name === "parts" || name === "prefix" || name === "all") return [];
+    const text = typeof key === "string" ? key : (key as (...args: unknown[]) => string)(...parts);
+    return [text.split("/")[2] ?? ""];
+  });
+  const listed = [...read("docs/keys.md").matchAll(/^\| `([a-z]+)[/`]/gm)].map((match) => match[1] ?? "");
+  t.deepEqual([...new Set(listed)].sort(), [...new Set(families)].sort());
+});
+
+test("docs/states.md has the edges of an execution, and every outcome's word", (t) => {
+  const text = read("docs/states.md");
+  const edges = Object.entries(EXECUTION_EDGES).flatMap(([from, to]) => to.map((state) => `${from} ${state}`));
+  t.deepEqual([...text.matchAll(/^\| `(\w+)` \| `(\w+)` \|/gm)].map((match) => `${match[1]} ${match[2]}`).sort(), edges.sort());
+
+  const source = read("packages/shared/src/model/record.ts");
+  const union = (name: string) =>
+    [...(source.match(new RegExp(`type ${name} = ([^;]+);`))?.[1] ?? "").matchAll(/"(\w+)"/g)].map((match) => match[1]);
+  const words = [
+    ...[...source.matchAll(/readonly type: "(\w+)"/g)]
+      .map((match) => match[1])
+      .filter((type) => !["exit", "signal", "lost", "skipped", "missed"].includes(type ?? "")),
+    "exit:<code>",
+    "signal:<NAME>",
+    ...union("LostWhy").map((why) => `lost:${why}`),
+    ...union("SkipReason").map((reason) => `skipped:${reason}`),
+    ...union("MissReason").map((reason) => `missed:${reason}`),
+  ];
+  const listed = [...text.matchAll(/^\| `([a-z]+(?::[^`]+)?|[a-z]+[A-Z]\w+)` \| [^`|]/gm)].map((match) => match[1]);
+  t.deepEqual(listed.sort(), words.sort());
+});
+
+test("docs/architecture.md names each folder of the packages", (t) => {
+  const text = read("docs/architecture.md");
+  for (const name of ["shared", "agent", "master"]) {
+    for (const entry of readdirSync(join(root, "packages", name, "src"), { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      const row = name === "shared" ? `| \`${entry.name}\` |` : `| \`packages/${name}/src/${entry.name}\` |`;
+      t.is(text.split(row).length - 1, 1, row);
+    }
+  }
+});
+
+test("links between the documents lead somewhere", (t) => {
+  for (const file of [...globSync("*.md", { cwd: root }), ...globSync("docs/*.md", { cwd: root })]) {
+    for (const [, target] of read(file).matchAll(/\]\(([^)#:]+)(?:#[^)]*)?\)/g)) {
+      t.true(existsSync(join(root, dirname(file), target ?? "")), `${file} → ${target}`);
+    }
+  }
+});
+
+test("files that the documents name are there", (t) => {
+  for (const file of [...globSync("*.md", { cwd: root }), ...globSync("docs/*.md", { cwd: root })]) {
+    for (const [, path] of read(file).matchAll(/`((?:packages|scripts|test|examples)\/[\w./-]+\.\w+)`/g))
+      t.true(existsSync(join(root, path ?? "")), `${file} names ${path}`);
+  }
+});

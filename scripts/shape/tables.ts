@@ -1,0 +1,130 @@
+/** What `check-shape` holds the repository to: every rule's table and every exception, with its reason. */
+
+/** Raw lines a file may have. */
+export const MAX_LINES = 300;
+export const MAX_TEST_LINES = 400;
+
+/**
+ * Which folders a folder may import from, besides itself. Folders stand in the order of the data's way; what is not listed is refused.
+ * A package's top-level files (main, wiring, config) are its folder `src`: they may import every folder of the package. Those of
+ * COMMON_FILES are its folder `common`.
+ */
+export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  "shared/base": [],
+  "shared/model": ["shared/base"],
+  "shared/wire": ["shared/base", "shared/model"],
+  "shared/store": ["shared/base", "shared/model", "shared/wire"],
+
+  // A stage hands on to later ones: it may call them, and be handed their values; against the way it may only know types (TYPES_ONLY).
+  "agent/watch": ["shared", "agent/plan", "agent/run"],
+  "agent/plan": ["shared"],
+  "agent/fire": ["shared", "agent/plan", "agent/run", "agent/report"],
+  "agent/run": ["shared", "agent/plan", "agent/runners", "agent/report"],
+  "agent/runners": ["shared", "agent/run"],
+  "agent/report": ["shared", "agent/run"],
+  "agent/src": ["shared", "agent"],
+
+  "master/common": ["shared"],
+  "master/ops": ["shared", "master/common", "master/http"],
+  "master/leader": ["shared", "master/common", "master/ops"],
+  "master/http": ["shared", "master/common", "master/ops"],
+  "master/client": ["shared", "master/common", "master/http"],
+  // `serve` and `up` start the master (master/src) and the agents.
+  "master/cli": ["shared", "master/common", "master/client", "master/http", "master/src", "agent"],
+  "master/src": ["shared", "master", "agent/src"],
+  "master/web": ["master/client"],
+};
+
+/** Top-level files of a package that hold its own vocabulary, for every folder of it. */
+export const COMMON_FILES: Readonly<Record<string, readonly string[]>> = { master: ["job-ref.ts", "timetable.ts", "views.ts"] };
+
+/** Folders that may only import types from another: the value would tie them together at run time. */
+export const TYPES_ONLY: readonly { readonly from: string; readonly to: string; readonly why: string }[] = [
+  { from: "master/client", to: "master/http", why: "the client speaks the API's types, it does not run the server" },
+  { from: "master/ops", to: "master/http", why: "an operation answers in the API's shapes, it does not know the server" },
+  { from: "agent/watch", to: "agent/run", why: "orders pass through `fire`" },
+  { from: "agent/run", to: "agent/plan", why: "an execution does not ask when things are due" },
+  { from: "agent/runners", to: "agent/run", why: "a runner fills the port of `run`, it does not call it" },
+  { from: "agent/report", to: "agent/run", why: "`report` delivers what `run` hands over, it does not call it" },
+];
+
+/** Libraries that only some files may import (paths or folders, relative to `packages/`). */
+export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
+  etcd3: ["shared/src/store/etcd-kv.ts"],
+  "cron-parser": ["shared/src/model/calendar/"],
+  pino: ["shared/src/base/log.ts"],
+  fastify: ["master/src/http/"],
+  commander: ["master/src/cli/", "master/src/main.ts", "agent/src/main.ts"],
+  "cli-table3": ["master/src/cli/"],
+  "node:sqlite": ["agent/src/run/"],
+  "node:child_process": ["agent/src/run/", "agent/src/runners/", "master/src/cli/"],
+  "node:timers": ["shared/src/base/clock.ts"],
+  ava: [],
+  "fast-check": [],
+};
+
+/** An ambient call that only named files may make; everyone else gets it as a dependency. */
+export type Ban = {
+  readonly what: string;
+  readonly pattern: RegExp;
+  readonly instead: string;
+  /** Path → why it may. */
+  readonly allowed: Readonly<Record<string, string>>;
+};
+
+const MAINS = {
+  "packages/agent/src/main.ts": "the agent's entry",
+  "packages/agent/src/run/spawner-main.ts": "the spawner process's entry",
+  "packages/master/src/main.ts": "the master's and the CLI's entry",
+};
+
+export const BANS: readonly Ban[] = [
+  {
+    what: "Date.now",
+    pattern: /\bDate\s*\.\s*now\b/g,
+    instead: "take a Clock (base/clock.ts)",
+    allowed: { "packages/shared/src/base/clock.ts": "is the clock" },
+  },
+  { what: "new Date()", pattern: /\bnew\s+Date\s*(?:\(\s*\)|(?=[;,)\s]))/g, instead: "take a Clock (base/clock.ts)", allowed: {} },
+  { what: "performance.now", pattern: /\bperformance\s*\.\s*now\b/g, instead: "take a Clock (base/clock.ts)", allowed: {} },
+  {
+    what: "a timer",
+    pattern: /(?<![.\w$])(?:setTimeout|setInterval)\b/g,
+    instead: "use clock.after or clock.sleep (base/clock.ts)",
+    allowed: { "packages/shared/src/base/clock.ts": "is the clock" },
+  },
+  {
+    what: "setImmediate",
+    pattern: /(?<![.\w$])setImmediate\b/g,
+    instead: "await what you wait for",
+    allowed: {
+      "packages/agent/src/run/spawner/host.ts": "gives the loop a turn between forks",
+    },
+  },
+  {
+    what: "Math.random",
+    pattern: /\bMath\s*\.\s*random\b/g,
+    instead: "take a Random (base/random.ts)",
+    allowed: { "packages/shared/src/base/random.ts": "is the source of randomness" },
+  },
+  { what: "process.env", pattern: /\bprocess\s*\.\s*env\b/g, instead: "take the value from the main file", allowed: MAINS },
+  {
+    what: "process.exit",
+    pattern: /\bprocess\s*\.\s*exit(?:Code)?\b/g,
+    instead: "throw or return; the main file ends the process",
+    allowed: MAINS,
+  },
+  {
+    what: "console",
+    pattern: /(?<![.\w$])console\s*\./g,
+    instead: "take a Log (base/log.ts), or write to the stream that was passed in",
+    allowed: {},
+  },
+];
+
+/** Tests wait for facts: timers are refused there too, but for these folders. */
+export const TIMERS_IN_TESTS_ALLOWED: Readonly<Record<string, string>> = {
+  "test/support/": "the shared helpers poll for facts with a deadline",
+  "test/fixtures/": "programs that jobs run",
+  "test/bench/": "measures time",
+};
