@@ -1,6 +1,7 @@
 /** Agents whose clocks are two seconds apart still run each tick of an `interval` job once: the claim is keyed by the due time. */
-import { systemClock } from "fleetcron-shared/base/clock";
+
 import test from "ava";
+import { systemClock } from "fleetcron-shared/base/clock";
 import { startEtcd } from "../support/etcd.ts";
 import { duplicates, evidenceScript, overlaps, readEvidence, withoutRun } from "../support/evidence.ts";
 import { eventually, startFleet } from "../support/fleet.ts";
@@ -15,7 +16,11 @@ test("clocks two seconds apart: each tick once", async (t) => {
   await fleet.addAgent("n2", { wrapper: ["faketime", "-f", "+2s"], env: FAKETIME });
   await fleet.addAgent("n3", { wrapper: ["faketime", "-f", "-2s"], env: FAKETIME });
   const file = fleet.file("evidence");
-  const job = (kind: "interval" | "alone") => ({ kind, run: { command: { script: evidenceScript(file) } }, rules: [{ mode: "cycle" as const, timer: "* * * * * *" }] });
+  const job = (kind: "interval" | "alone") => ({
+    kind,
+    run: { command: { script: evidenceScript(file) } },
+    rules: [{ mode: "cycle" as const, timer: "* * * * * *" }],
+  });
   await fleet.apply({ "t/int": job("interval"), "t/alone": job("alone") });
   await eventually("every node has won a tick", async () => new Set(readEvidence(file).map((run) => run.node)).size === 3, 60_000);
   const fromMs = systemClock.now() + 3000;

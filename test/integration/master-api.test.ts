@@ -1,15 +1,17 @@
 import test from "ava";
+import { systemClock } from "fleetcron-shared/base/clock";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { prefixRange } from "fleetcron-shared/store/kv";
-import { systemClock } from "fleetcron-shared/base/clock";
 import { startEtcd } from "../support/etcd.ts";
 import { joinFleet, keys } from "../support/fake-agent.ts";
-import { startMasterProcess, failToServe } from "../support/master.ts";
+import { failToServe, startMasterProcess } from "../support/master.ts";
 import { tempFolder } from "../support/processes.ts";
 
 const jobFile = (jobs: Record<string, string>) => ({
   name: "jobs.yaml",
-  text: `jobs:\n${Object.entries(jobs).map(([key, rest]) => `  ${key}: { run: { command: { script: "true" } }, ${rest} }\n`).join("")}`,
+  text: `jobs:\n${Object.entries(jobs)
+    .map(([key, rest]) => `  ${key}: { run: { command: { script: "true" } }, ${rest} }\n`)
+    .join("")}`,
 });
 const HOURLY = 'rules: [{ mode: cycle, timer: "@hourly", target: { labels: { role: db } } }]';
 
@@ -38,7 +40,12 @@ test("dispatches follow jobs, labels and nodes", async (t) => {
   await dispatched(["a/g/x", "a/g/y", "b/g/x", "b/g/y"]);
   const value = JSON.parse((await kv.get(keys.dispatch("a", "g", "x")))!.value) as { rules: unknown };
   t.deepEqual(value.rules, { r1: ["a", "b"] }, "the peers share the claims");
-  await kv.txn({ then: [{ op: "delete", key: keys.dispatch("a", "g", "y") }, { op: "put", key: keys.dispatch("zombie", "g", "y"), value: "{}" }] });
+  await kv.txn({
+    then: [
+      { op: "delete", key: keys.dispatch("a", "g", "y") },
+      { op: "put", key: keys.dispatch("zombie", "g", "y"), value: "{}" },
+    ],
+  });
   await dispatched(["a/g/x", "a/g/y", "b/g/x", "b/g/y"]);
 
   t.is((await master.ask("DELETE", "/nodes/b")).status, 409, "an online node is not forgotten");
@@ -56,7 +63,15 @@ test("apply writes all or nothing, and conditional writes conflict", async (t) =
   await using master = await startMasterProcess(etcd);
   const names = async () => (await master.ask<{ items: { id: string }[] }>("GET", "/jobs")).body.items.map(({ id }) => id);
 
-  const bad = await master.ask("POST", "/apply", { files: [jobFile({ "g/good": HOURLY }), { name: "b.yaml", text: 'jobs:\n  g/bad:\n    run: { command: { script: "x" } }\n    rules: [{ mode: cycle, timer: "61 * * * *" }]\n' }] });
+  const bad = await master.ask("POST", "/apply", {
+    files: [
+      jobFile({ "g/good": HOURLY }),
+      {
+        name: "b.yaml",
+        text: 'jobs:\n  g/bad:\n    run: { command: { script: "x" } }\n    rules: [{ mode: cycle, timer: "61 * * * *" }]\n',
+      },
+    ],
+  });
   t.is(bad.status, 400);
   t.like((bad.body.issues as object[])[0], { file: "b.yaml", line: 4 });
   t.deepEqual(await names(), []);
@@ -95,7 +110,10 @@ test("only a token gets in; errors are problems; a large body is refused", async
   t.like((await master.ask("GET", "/jobs?limit=x")).body, { status: 400, code: "input/usage" });
   t.like((await master.ask("GET", "/jobs?cursor=x")).body, { status: 400, code: "input/usage" });
   t.like((await master.ask("GET", "/jobs/..%2F..%2Fx/y")).body, { status: 400 });
-  t.like((await master.ask("POST", "/apply", { files: [{ name: "x", text: "x".repeat(13 * 2 ** 20) }] })).body, { status: 413, code: "input/too-large" });
+  t.like((await master.ask("POST", "/apply", { files: [{ name: "x", text: "x".repeat(13 * 2 ** 20) }] })).body, {
+    status: 413,
+    code: "input/too-large",
+  });
   t.is((await master.ask("GET", "/info")).status, 200);
   t.is(await master.stop(), 0);
 });

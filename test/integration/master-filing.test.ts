@@ -8,7 +8,14 @@ import { startEtcd } from "../support/etcd.ts";
 import { joinFleet, keys, newId, put, someRecord } from "../support/fake-agent.ts";
 import { startMasterProcess } from "../support/master.ts";
 
-const job = (rest: string) => ({ files: [{ name: "j.yaml", text: `jobs:\n  g/j: { run: { command: { script: "true" } }, rules: [{ mode: cycle, timer: "@hourly" }], ${rest} }\n` }] });
+const job = (rest: string) => ({
+  files: [
+    {
+      name: "j.yaml",
+      text: `jobs:\n  g/j: { run: { command: { script: "true" } }, rules: [{ mode: cycle, timer: "@hourly" }], ${rest} }\n`,
+    },
+  ],
+});
 
 async function valuesOf<T>(kv: Kv, prefix: string): Promise<T[]> {
   return (await kv.range(prefixRange(prefix))).kvs.map((entry) => JSON.parse(entry.value) as T);
@@ -47,7 +54,13 @@ test("each record is filed once while leaders are killed, and redelivered ones d
   await eventually("the inbox is empty again", async () => (await valuesOf(kv, keys.inbox)).length === 0);
   t.is((await statsOf(kv)).successCount, 400, "a replay is no second success");
   const page = await second.ask<{ items: ExecutionRecord[]; next: string }>("GET", "/records?limit=30");
-  t.deepEqual(page.body.items.map(({ id }) => id), records.slice(-30).reverse().map(({ id }) => id));
+  t.deepEqual(
+    page.body.items.map(({ id }) => id),
+    records
+      .slice(-30)
+      .reverse()
+      .map(({ id }) => id),
+  );
   t.true(page.body.items.every(({ isHandled }) => isHandled));
   t.is((await second.ask("GET", `/records/${records[7]!.id}`)).body.id, records[7]!.id);
   await kv.close();
@@ -64,7 +77,14 @@ test("a vanished node's executions are lost once, rerun once, and its own record
   const [claimed, running, done] = [newId(), newId(), newId()];
   await a.claim("g/j", "r1", dueMs, claimed);
   await a.claim("g/j", "r1", dueMs - 3_600_000, running);
-  await a.proc("g/j", { execution: running, attempt: 1, pid: 77, startedAt: toIso(systemClock.now()), ruleId: "r1", dueAt: toIso(dueMs - 3_600_000) });
+  await a.proc("g/j", {
+    execution: running,
+    attempt: 1,
+    pid: 77,
+    startedAt: toIso(systemClock.now()),
+    ruleId: "r1",
+    dueAt: toIso(dueMs - 3_600_000),
+  });
   await a.claim("g/j", "r1", dueMs - 7_200_000, done);
   await a.deliver(someRecord("a", "g/j", { execution: done }));
   await eventually("the process is seen", async () => (await master.ask<{ items: object[] }>("GET", "/procs")).body.items.length === 1);
@@ -86,7 +106,10 @@ test("a vanished node's executions are lost once, rerun once, and its own record
 
   const truth = someRecord("a", "g/j", { execution: running });
   await a.deliver(truth);
-  await eventually("the truth is filed", async () => !(JSON.parse((await kv.get(keys.record("g", "j", truth.id)))!.value) as ExecutionRecord).provisional);
+  await eventually(
+    "the truth is filed",
+    async () => !(JSON.parse((await kv.get(keys.record("g", "j", truth.id)))!.value) as ExecutionRecord).provisional,
+  );
   t.like(await statsOf(kv), { lostCount: 1, successCount: 2 });
   t.is((await valuesOf(kv, keys.ordersOf("b"))).length, 2);
   await kv.close();

@@ -2,11 +2,12 @@
  * No duplicate, no silence: three agents, two masters and three etcd members, while agents, a master and the etcd leader are killed and
  * frozen. The witness is what the commands themselves wrote.
  */
+
+import test from "ava";
 import { systemClock } from "fleetcron-shared/base/clock";
 import { idTimeMs } from "fleetcron-shared/base/ids";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
-import test from "ava";
 import { startEtcdCluster } from "../support/etcd.ts";
 import { duplicates, evidenceScript, overlaps, readEvidence, withoutRun } from "../support/evidence.ts";
 import { eventually, startFleet } from "../support/fleet.ts";
@@ -77,7 +78,12 @@ test("no due second runs twice, none is silent", async (t) => {
   const inWindow = (due: string) => Date.parse(due) >= fromMs && Date.parse(due) <= untilMs;
   t.deepEqual(duplicates(runs.filter((run) => run.job !== "rerun")), []);
   t.deepEqual(overlaps(runs.filter((run) => ["alone1", "alone2", "long"].includes(run.job))), []);
-  for (const [name, periodMs] of [["int1", 1000], ["int2", 2000], ["alone1", 1000], ["alone2", 2000]] as const) {
+  for (const [name, periodMs] of [
+    ["int1", 1000],
+    ["int2", 2000],
+    ["alone1", 1000],
+    ["alone2", 2000],
+  ] as const) {
     const missing = withoutRun(runs, name, periodMs, fromMs, untilMs);
     const words = missing.map((due) => wordsFor(verdicts.get(name) ?? [], due));
     t.true(missing.length <= KILLS, `${name}: ${missing.map((due, index) => `${due} ${words[index]}`).join("; ")}`);
@@ -89,7 +95,10 @@ test("no due second runs twice, none is silent", async (t) => {
   t.log(`${runs.length} runs, ${late} of int1 more than a second late`);
 });
 
-async function allRecords(names: readonly string[], read: (key: string) => Promise<ExecutionRecord[]>): Promise<Map<string, ExecutionRecord[]>> {
+async function allRecords(
+  names: readonly string[],
+  read: (key: string) => Promise<ExecutionRecord[]>,
+): Promise<Map<string, ExecutionRecord[]>> {
   return new Map(await Promise.all(names.map(async (name) => [name, await read(`t/${name}`)] as const)));
 }
 
@@ -109,9 +118,13 @@ function silent(records: ReadonlyMap<string, readonly ExecutionRecord[]>, fromMs
 function wordsFor(records: readonly ExecutionRecord[], due: string): string {
   const dueMs = Date.parse(due);
   const covers = (record: ExecutionRecord) =>
-    record.dueAt === due || (record.dueUntil !== undefined && Date.parse(record.dueAt ?? "") <= dueMs && dueMs <= Date.parse(record.dueUntil));
+    record.dueAt === due ||
+    (record.dueUntil !== undefined && Date.parse(record.dueAt ?? "") <= dueMs && dueMs <= Date.parse(record.dueUntil));
   return records
     .filter(covers)
-    .map((record) => `${record.outcome.type}${"reason" in record.outcome ? `:${record.outcome.reason}` : ""} on ${record.nodeId} (${idTimeMs(record.id)})`)
+    .map(
+      (record) =>
+        `${record.outcome.type}${"reason" in record.outcome ? `:${record.outcome.reason}` : ""} on ${record.nodeId} (${idTimeMs(record.id)})`,
+    )
     .join(", ");
 }

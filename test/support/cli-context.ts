@@ -1,10 +1,15 @@
 /** A context for tests of what commands print: a fixed clock, captured output, no terminal. */
-import { createPaint, type Context, type GlobalOptions } from "../../packages/master/src/cli/context.ts";
+import { type Context, createPaint, type GlobalOptions } from "../../packages/master/src/cli/context.ts";
 import type { Io } from "../../packages/master/src/cli/io.ts";
 
 export type TestContext = { readonly context: Context; out(): string; err(): string; exit(): number };
 
-export function testContext(options: { now: string; terminal?: boolean; global?: Partial<GlobalOptions>; env?: Record<string, string> }): TestContext {
+export function testContext(options: {
+  now: string;
+  terminal?: boolean;
+  global?: Partial<GlobalOptions>;
+  env?: Record<string, string>;
+}): TestContext {
   const written = { out: "", err: "", exit: 0 };
   const io: Io = {
     env: options.env ?? {},

@@ -55,10 +55,14 @@ export async function startDaemon(options: {
     const started = spawn(file, args, { stdio: ["ignore", out, out], env: { ...process.env, ...options.env } });
     child = started;
     exited = new Promise((resolve) => started.once("exit", (code) => resolve(code)));
-    await until(`${options.name} is ready`, () => {
-      if (started.exitCode !== null || started.signalCode !== null) throw new Error(`${options.name} ended at its start:\n${log()}`);
-      return readReady(readyFile) !== undefined;
-    }, options.limitMs ?? 60_000);
+    await until(
+      `${options.name} is ready`,
+      () => {
+        if (started.exitCode !== null || started.signalCode !== null) throw new Error(`${options.name} ended at its start:\n${log()}`);
+        return readReady(readyFile) !== undefined;
+      },
+      options.limitMs ?? 60_000,
+    );
   }
   async function kill(): Promise<void> {
     child?.kill("SIGKILL");

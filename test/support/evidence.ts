@@ -5,11 +5,19 @@
 import { textOf } from "./processes.ts";
 
 /** `due` is the tick as RFC 3339; times are milliseconds of the wall clock of the host of the test. */
-export type Run = { readonly job: string; readonly due: string; readonly node: string; readonly execution: string; readonly beginMs: number; readonly endMs: number | undefined };
+export type Run = {
+  readonly job: string;
+  readonly due: string;
+  readonly node: string;
+  readonly execution: string;
+  readonly beginMs: number;
+  readonly endMs: number | undefined;
+};
 
 /** A script for `run.command.script` that leaves evidence in `file`, with `body` between begin and end. */
 export function evidenceScript(file: string, body = ""): string {
-  const line = (word: string) => `echo "${word} $FLEETCRON_JOB $FLEETCRON_DUE $FLEETCRON_NODE $FLEETCRON_EXECUTION $(date +%s%3N)" >> ${file}`;
+  const line = (word: string) =>
+    `echo "${word} $FLEETCRON_JOB $FLEETCRON_DUE $FLEETCRON_NODE $FLEETCRON_EXECUTION $(date +%s%3N)" >> ${file}`;
   return [line("begin"), body, line("end")].filter((part) => part !== "").join("\n");
 }
 
@@ -18,7 +26,15 @@ export function readEvidence(file: string): Run[] {
   for (const text of textOf(file).split("\n")) {
     const [word, job, due, node, execution, at] = text.split(" ");
     if (job === undefined || due === undefined || node === undefined || execution === undefined || at === undefined) continue;
-    if (word === "begin") runs.set(`${execution}@${runs.has(execution) ? runs.size : ""}`, { job, due, node, execution, beginMs: Number(at), endMs: undefined });
+    if (word === "begin")
+      runs.set(`${execution}@${runs.has(execution) ? runs.size : ""}`, {
+        job,
+        due,
+        node,
+        execution,
+        beginMs: Number(at),
+        endMs: undefined,
+      });
     else {
       const begun = [...runs].findLast(([, run]) => run.execution === execution && run.endMs === undefined);
       if (begun !== undefined) runs.set(begun[0], { ...begun[1], endMs: Number(at) });
@@ -39,7 +55,9 @@ export function overlaps(runs: readonly Run[]): string[] {
   const sorted = [...runs].sort((a, b) => a.beginMs - b.beginMs);
   return sorted.flatMap((run, index) => {
     const next = sorted.slice(index + 1).find((other) => other.job === run.job);
-    return next !== undefined && run.endMs !== undefined && next.beginMs < run.endMs ? [`${run.job}: ${run.due} on ${run.node} and ${next.due} on ${next.node}`] : [];
+    return next !== undefined && run.endMs !== undefined && next.beginMs < run.endMs
+      ? [`${run.job}: ${run.due} on ${run.node} and ${next.due} on ${next.node}`]
+      : [];
   });
 }
 

@@ -1,6 +1,7 @@
 /** The keys of an agent, written by hand: for tests of the master that must decide what the agent does and when it dies. */
-import { createIdSource } from "fleetcron-shared/base/ids";
+
 import { systemClock, toIso } from "fleetcron-shared/base/clock";
+import { createIdSource } from "fleetcron-shared/base/ids";
 import { systemRandom } from "fleetcron-shared/base/random";
 import type { Alive, Claim, NodeInfo, Proc } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
@@ -24,7 +25,20 @@ export type FakeAgent = {
 /** Registers a node and puts it online under a lease of its own. */
 export async function joinFleet(kv: Kv, id: string, labels: Record<string, string> = {}): Promise<FakeAgent> {
   const now = toIso(systemClock.now());
-  const info: NodeInfo = { v: 1, id, hostname: `${id}.test`, addresses: [], agentLabels: labels, apiLabels: {}, capacity: 4, version: "0", createdAt: now, startedAt: now, bootId: "b", pid: 1 };
+  const info: NodeInfo = {
+    v: 1,
+    id,
+    hostname: `${id}.test`,
+    addresses: [],
+    agentLabels: labels,
+    apiLabels: {},
+    capacity: 4,
+    version: "0",
+    createdAt: now,
+    startedAt: now,
+    bootId: "b",
+    pid: 1,
+  };
   const { lease } = await kv.grantLease(3_600_000);
   const alive: Alive = { v: 1, node: id, instance: newId(), startedAt: now, running: 0, queued: 0, observedRevision: 0 };
   await put(kv, keys.node(id), encode(info));
@@ -50,7 +64,18 @@ export function someRecord(node: string, job: string, more: Partial<ExecutionRec
   const attempt = more.attempt ?? 1;
   const now = toIso(systemClock.now());
   return {
-    ...{ v: 1, id: `${execution}-${attempt}`, execution, jobGroup, jobId, jobRevision: 1, attempt, finalAttempt: true, nodeId: node, hostname: `${node}.test` },
+    ...{
+      v: 1,
+      id: `${execution}-${attempt}`,
+      execution,
+      jobGroup,
+      jobId,
+      jobRevision: 1,
+      attempt,
+      finalAttempt: true,
+      nodeId: node,
+      hostname: `${node}.test`,
+    },
     ...{ name: jobId, beginTime: now, endTime: now, durationMs: 5, success: true, outcome: { type: "exit", code: 0 }, isHandled: false },
     ...more,
   } as ExecutionRecord;

@@ -1,5 +1,5 @@
 /** A whole fleet of real processes on a real etcd: masters and agents, with the typed client of the first master that answers. */
-import { createApiClient, type ApiClient } from "fleetcron/client/api";
+import { type ApiClient, createApiClient } from "fleetcron/client/api";
 import { createRest } from "fleetcron/client/rest";
 import { systemClock } from "fleetcron-shared/base/clock";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
@@ -23,7 +23,10 @@ export type Fleet = {
   readonly folder: string;
   file(name: string): string;
   agent(nodeId: string): Daemon;
-  addAgent(nodeId: string, options?: { env?: Readonly<Record<string, string>>; wrapper?: readonly string[]; args?: readonly string[] }): Promise<Daemon>;
+  addAgent(
+    nodeId: string,
+    options?: { env?: Readonly<Record<string, string>>; wrapper?: readonly string[]; args?: readonly string[] },
+  ): Promise<Daemon>;
   apply(jobs: Readonly<Record<string, JobSpec>>): Promise<void>;
   /** Every filed record of a job, oldest first, straight from etcd. */
   records(jobKey: string): Promise<ExecutionRecord[]>;
@@ -59,7 +62,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
       }),
     );
   }
-  const { url, token } = masters[0]?.ready as { url: string; token: string };
+  const { url, token } = (masters[0]?.ready ?? {}) as { url: string; token: string };
   const agents = new Map<string, Daemon>();
   const kv = openEtcdKv({ endpoints: options.etcd }, { clock: systemClock });
   const keys = createKeys();

@@ -78,14 +78,20 @@ export async function startMasterProcess(options: MasterStart): Promise<MasterPr
 }
 
 /** Runs `fleetcron serve` to its end: for starts that must fail. */
-export async function failToServe(args: readonly string[], env: Record<string, string> = {}): Promise<{ code: number | null; text: string }> {
+export async function failToServe(
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<{ code: number | null; text: string }> {
   const { ended, errorText } = spawnServe(args, env);
   const { code } = await ended;
   return { code, text: errorText() };
 }
 
 function spawnServe(args: readonly string[], env: Record<string, string> = {}) {
-  const child: ChildProcess = spawn(process.execPath, [MAIN, "serve", ...args], { stdio: ["ignore", "ignore", "pipe"], env: { PATH: process.env.PATH, ...env } });
+  const child: ChildProcess = spawn(process.execPath, [MAIN, "serve", ...args], {
+    stdio: ["ignore", "ignore", "pipe"],
+    env: { PATH: process.env.PATH, ...env },
+  });
   let text = "";
   child.stderr?.setEncoding("utf8").on("data", (chunk: string) => {
     text += chunk;

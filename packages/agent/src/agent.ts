@@ -37,7 +37,14 @@ import { openUsers } from "./runners/users.ts";
 import { watchDispatches } from "./watch/dispatches.ts";
 import { watchOrders } from "./watch/orders.ts";
 
-export type AgentDeps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly version: string; readonly own: { readonly pid: number; readonly uid: number; readonly gid: number } };
+export type AgentDeps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  readonly own: { readonly pid: number; readonly uid: number; readonly gid: number };
+};
 export type Agent = { readonly nodeId: string; stop(): Promise<void> };
 
 /** The journal remembers at least so often that the agent was there. */
@@ -95,16 +102,35 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     const timezone = (meta && tryDecode<ClusterMeta>(keys.meta, meta.value)?.timezone) ?? "UTC";
     const planner = new Planner(
       { schedules: new Schedules(() => timezone), states: journal },
-      { nodeId, bootId: host.bootId, nodeCreatedMs: Date.parse(node.createdAt), startedMs, lastPlannedMs: lastPlanned === undefined ? undefined : Number(lastPlanned) },
+      {
+        nodeId,
+        bootId: host.bootId,
+        nodeCreatedMs: Date.parse(node.createdAt),
+        startedMs,
+        lastPlannedMs: lastPlanned === undefined ? undefined : Number(lastPlanned),
+      },
     );
     const executions = new Executions({ journal, bootId: host.bootId });
     const starts = new PendingStarts();
     const slots = new Slots(config.capacity);
-    const self = openView<NodeInfo>({ kv, clock, random, log }, { prefix: keys.node(nodeId), decode: (entry) => (entry.key === keys.node(nodeId) ? tryDecode<NodeInfo>(entry.key, entry.value) : undefined) });
+    const self = openView<NodeInfo>(
+      { kv, clock, random, log },
+      {
+        prefix: keys.node(nodeId),
+        decode: (entry) => (entry.key === keys.node(nodeId) ? tryDecode<NodeInfo>(entry.key, entry.value) : undefined),
+      },
+    );
     cleanup.add(() => self.close());
     const recordHost = { nodeId, hostname: host.hostname };
     const execDir = join(config.dataDir, "exec");
-    cleanup.add(await keepExecDirSmall({ clock, log }, execDir, { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes }, (id) => executions.get(id) !== undefined));
+    cleanup.add(
+      await keepExecDirSmall(
+        { clock, log },
+        execDir,
+        { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes },
+        (id) => executions.get(id) !== undefined,
+      ),
+    );
     await recoverExecutions({ kv, clock, log, keys, journal, outbox, host: recordHost, bootId: host.bootId });
     outbox.resume();
 

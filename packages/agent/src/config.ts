@@ -26,7 +26,12 @@ export const agentSettings = z.strictObject({
     .describe("this node's id; default: derived once from the machine id and kept in the data folder"),
   labels: z.record(z.string(), z.string()).default({}).describe("labels of this node, name=value"),
   dataDir: z.string().default("/var/lib/fleetcron-agent").describe("folder for the journal and the executions"),
-  capacity: z.int().min(1).max(100_000).default(Math.max(64, 16 * availableParallelism())).describe("how many executions may run at once"),
+  capacity: z
+    .int()
+    .min(1)
+    .max(100_000)
+    .default(Math.max(64, 16 * availableParallelism()))
+    .describe("how many executions may run at once"),
   sessionTtl: duration("10s", 2000).describe("how long after its last sign of life this node counts as gone"),
   procThreshold: duration("500ms", 0).describe("executions shorter than this never show as running"),
   logRetention: duration("7d", 0).describe("how long logs that did not fit into their record are kept"),

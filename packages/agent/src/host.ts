@@ -3,7 +3,12 @@ import { readFileSync } from "node:fs";
 import { arch, hostname, networkInterfaces, platform } from "node:os";
 import { hash32 } from "fleetcron-shared/base/hash";
 
-export type HostFacts = { readonly hostname: string; readonly addresses: readonly string[]; readonly bootId: string; readonly labels: Readonly<Record<string, string>> };
+export type HostFacts = {
+  readonly hostname: string;
+  readonly addresses: readonly string[];
+  readonly bootId: string;
+  readonly labels: Readonly<Record<string, string>>;
+};
 
 export function readHost(version: string): HostFacts {
   const name = hostname();

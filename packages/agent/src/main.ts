@@ -40,7 +40,10 @@ function createProgram(run: (flags: Record<string, unknown>) => Promise<void>): 
     if (takesMany) program.option(`${name} <value>`, text, collect);
     else program.option(`${name} <value>`, text);
   }
-  program.addHelpText("after", `\nEach setting is also a key of the configuration file. Exit codes: 0 stopped, 2 wrong settings or data folder, 4 the node id is taken, 6 etcd out of reach.`);
+  program.addHelpText(
+    "after",
+    `\nEach setting is also a key of the configuration file. Exit codes: 0 stopped, 2 wrong settings or data folder, 4 the node id is taken, 6 etcd out of reach.`,
+  );
   return program.action(async () => {
     const { label, ...flags } = program.opts<Record<string, unknown>>();
     await run({ ...flags, labels: label });
@@ -50,14 +53,14 @@ function createProgram(run: (flags: Record<string, unknown>) => Promise<void>): 
 async function runAgent(flags: Record<string, unknown>): Promise<void> {
   const settings = loadConfig({
     schema: agentSettings,
-    file: typeof flags["config"] === "string" ? flags["config"] : undefined,
+    file: typeof flags.config === "string" ? flags.config : undefined,
     defaultFile: DEFAULT_FILE,
     env: process.env,
     flags,
     envPrefix: ENV_PREFIX,
     program: "fleetcron-agent",
   });
-  if (flags["printConfig"] === true) return void process.stdout.write(renderConfig(settings, SECRET_SETTINGS));
+  if (flags.printConfig === true) return void process.stdout.write(renderConfig(settings, SECRET_SETTINGS));
   makeDataDir(settings.dataDir);
 
   const log = createLog({ level: settings.logLevel, name: "fleetcron-agent" });
@@ -66,7 +69,10 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopped.resolve());
   try {
-    const agent = await startAgent({ kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own }, agentConfig(settings));
+    const agent = await startAgent(
+      { kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own },
+      agentConfig(settings),
+    );
     if (settings.readyFile !== undefined) writeReadyFile(settings.readyFile, { node: agent.nodeId, pid: process.pid });
     await stopped.promise;
     log.info({ node: agent.nodeId }, "agent is stopping");
@@ -78,7 +84,8 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
 
 function etcdOptions(settings: AgentSettings): EtcdOptions {
   const tls = { ca: settings.etcdCa, cert: settings.etcdCert, key: settings.etcdKey };
-  const usesTls = Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
+  const usesTls =
+    Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
   return {
     endpoints: settings.etcd,
     ...(usesTls ? { tls } : {}),

@@ -12,7 +12,13 @@ import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { ClaimLeases } from "../report/claim-leases.ts";
 import type { HeldLock } from "../run/execution.ts";
 
-export type ClaimDeps = { readonly kv: Kv; readonly clock: Clock; readonly session: Session; readonly leases: ClaimLeases; readonly nodeId: string };
+export type ClaimDeps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly session: Session;
+  readonly leases: ClaimLeases;
+  readonly nodeId: string;
+};
 
 export type ClaimRequest = {
   readonly execution: string;
@@ -50,7 +56,6 @@ export async function claimTick(deps: ClaimDeps, request: ClaimRequest): Promise
   }
   const keys = request.lockKey === undefined ? [request.claimKey] : [request.claimKey, request.lockKey];
   try {
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
     const result = await deps.kv.txn({ if: keys.map(absent), then: puts, else: reads });
     if (result.succeeded) return won(request, result.revision, incarnation.epoch);
     const [claimed, locked] = result.results.map((read) => (read.op === "get" ? read.kv : undefined));

@@ -63,7 +63,12 @@ export class ClusterGate {
       const execution = this.#begin(tick);
       const result = await this.#claim(tick, execution, false);
       if (result.type === "busy" && (result.holder?.held || job.overlap !== "skip")) return this.#busy(tick, execution, result);
-      if (result.type === "busy") this.#verdict(tick, { type: "skipped", reason: "overlap", detail: `execution ${result.holder?.execution} runs on ${result.holder?.node}` });
+      if (result.type === "busy")
+        this.#verdict(tick, {
+          type: "skipped",
+          reason: "overlap",
+          detail: `execution ${result.holder?.execution} runs on ${result.holder?.node}`,
+        });
       if (result.type !== "won") return this.#drop(execution);
       await this.#run(tick, execution, result);
     } catch (thrown) {
@@ -144,7 +149,8 @@ export class ClusterGate {
   }
 
   async #launch(execution: ActiveExecution): Promise<void> {
-    const stopWatching = execution.lock !== undefined && execution.job.overlap === "replace" ? watchForReplacement(this.#deps, execution) : undefined;
+    const stopWatching =
+      execution.lock !== undefined && execution.job.overlap === "replace" ? watchForReplacement(this.#deps, execution) : undefined;
     await launch(this.#deps, execution);
     stopWatching?.();
   }
@@ -172,7 +178,8 @@ export class ClusterGate {
   /** Interval jobs: what to do about an execution on this node; false leaves the tick to others. */
   async #afterOverlap(tick: ClusterTick, active: readonly ActiveExecution[]): Promise<boolean> {
     if (tick.job.overlap === "skip" || active.length > 1) return false;
-    if (tick.job.overlap === "replace") for (const execution of active) execution.kill({ by: "fleetcron", reason: "replaced by a later execution" });
+    if (tick.job.overlap === "replace")
+      for (const execution of active) execution.kill({ by: "fleetcron", reason: "replaced by a later execution" });
     await Promise.all(active.map((execution) => execution.ended));
     return this.#isCurrent(tick);
   }

@@ -11,19 +11,23 @@ import type { RunDeps } from "../run/run-execution.ts";
 import { launch } from "./launch.ts";
 import { postVerdict, type VerdictDeps } from "./verdicts.ts";
 
-export type CommonGateDeps = RunDeps & VerdictDeps & { readonly newId: IdSource; readonly isDraining: () => boolean; readonly isCurrentJob: (job: Job) => boolean };
+export type CommonGateDeps = RunDeps &
+  VerdictDeps & { readonly newId: IdSource; readonly isDraining: () => boolean; readonly isCurrentJob: (job: Job) => boolean };
 
 /** Starts the execution, or queues it, or records why not. Synchronous up to the start, so that a burst of ticks shares one journal commit. */
 export function passCommon(deps: CommonGateDeps, job: Job, origin: Origin, options: { execution?: string; attempt?: number } = {}): void {
-  const skip = (reason: SkipReason, detail?: string) => postVerdict(deps, job, origin, { type: "skipped", reason, ...(detail === undefined ? {} : { detail }) });
+  const skip = (reason: SkipReason, detail?: string) =>
+    postVerdict(deps, job, origin, { type: "skipped", reason, ...(detail === undefined ? {} : { detail }) });
   if (deps.isDraining() && origin.type === "tick") return skip("drained");
   const active = deps.executions.of(job.key);
   const mustWait = active.length > 0 && !(job.overlap === "allow" && active.length < job.parallel);
   if (mustWait) {
     const waiting = active.find((execution) => execution.state === "claimed");
-    if (job.overlap === "skip" || job.overlap === "allow") return skip("overlap", `execution ${active[0]?.id} is still ${active[0]?.state}`);
+    if (job.overlap === "skip" || job.overlap === "allow")
+      return skip("overlap", `execution ${active[0]?.id} is still ${active[0]?.state}`);
     if (job.overlap === "queue" && waiting !== undefined) return skip("overlap", `execution ${waiting.id} is queued already`);
-    if (job.overlap === "replace") for (const execution of active) execution.kill({ by: "fleetcron", reason: "replaced by a later execution" });
+    if (job.overlap === "replace")
+      for (const execution of active) execution.kill({ by: "fleetcron", reason: "replaced by a later execution" });
   }
   const execution = deps.executions.begin(options.execution ?? deps.newId(), job, origin, options.attempt);
   const mustHold = job.onIsolation === "hold" && origin.type === "tick" && deps.session.current() === undefined;
@@ -31,7 +35,12 @@ export function passCommon(deps: CommonGateDeps, job: Job, origin: Origin, optio
   else void waitThenLaunch(deps, execution, active, mustHold);
 }
 
-async function waitThenLaunch(deps: CommonGateDeps, execution: ActiveExecution, before: readonly ActiveExecution[], mustHold: boolean): Promise<void> {
+async function waitThenLaunch(
+  deps: CommonGateDeps,
+  execution: ActiveExecution,
+  before: readonly ActiveExecution[],
+  mustHold: boolean,
+): Promise<void> {
   const { job } = execution;
   const stop = new AbortController();
   execution.onKill = () => stop.abort();

@@ -65,7 +65,8 @@ export class Gate {
   }
 
   #range(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): void {
-    if (job.kind === "common") return postVerdict(this.#deps, job, { type: "tick", ruleId: rule.id, dueMs: range.firstMs }, outcome, { range });
+    if (job.kind === "common")
+      return postVerdict(this.#deps, job, { type: "tick", ruleId: rule.id, dueMs: range.firstMs }, outcome, { range });
     // Other nodes may have run these ticks or may still be holding them: look when that is over.
     const waitMs = job.holdForMs + 5000;
     this.#deps.clock.after(waitMs, () => {

@@ -31,7 +31,6 @@ export async function takeLockInTurn(deps: ClusterGateDeps, execution: ActiveExe
   const next: LockNext = { v: 1, node: deps.nodeId, execution: execution.id, at, replace: job.overlap === "replace" };
   const result = await kv.txn({
     if: [absent(claimKey), absent(nextKey)],
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
     then: [
       { op: "put", key: claimKey, value: encode(claim), lease: await deps.leases.leaseFor(job.misfireWindowMs) },
       { op: "put", key: nextKey, value: encode(next), lease: incarnation.lease },
@@ -45,7 +44,11 @@ export async function takeLockInTurn(deps: ClusterGateDeps, execution: ActiveExe
   return waitForLock(deps, execution, { nextKey, nextRevision: result.revision });
 }
 
-async function waitForLock(deps: ClusterGateDeps, execution: ActiveExecution, place: { nextKey: string; nextRevision: number }): Promise<Turn> {
+async function waitForLock(
+  deps: ClusterGateDeps,
+  execution: ActiveExecution,
+  place: { nextKey: string; nextRevision: number },
+): Promise<Turn> {
   const { kv, keys, session, clock } = deps;
   const { job } = execution;
   const lockKey = keys.lock(job.group, job.id);
@@ -77,7 +80,6 @@ async function waitForLock(deps: ClusterGateDeps, execution: ActiveExecution, pl
 /** A place that could not be given up vanishes with the session. */
 async function giveUpPlace(deps: ClusterGateDeps, place: { nextKey: string; nextRevision: number }): Promise<void> {
   try {
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
     await deps.kv.txn({ if: [sameIncarnation(place.nextKey, place.nextRevision)], then: [{ op: "delete", key: place.nextKey }] });
   } catch (thrown) {
     deps.log.warn({ key: place.nextKey, error: String(thrown) }, "cannot give up the place next in line");

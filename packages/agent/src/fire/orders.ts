@@ -24,7 +24,17 @@ export function carryOut(deps: OrderDeps, order: Order): void {
     return deps.planChanged();
   }
   if (deps.executions.get(order.execution) !== undefined) return;
-  const job = compileJob({ group: order.group, id: order.job, revision: order.revision, createdAt: order.createdAt, updatedAt: order.updatedAt, submittedAt: order.submittedAt }, order.spec);
+  const job = compileJob(
+    {
+      group: order.group,
+      id: order.job,
+      revision: order.revision,
+      createdAt: order.createdAt,
+      updatedAt: order.updatedAt,
+      submittedAt: order.submittedAt,
+    },
+    order.spec,
+  );
   const dueMs = order.rerun?.dueAt === undefined ? undefined : fromIso(order.rerun.dueAt);
   const origin: Origin = { type: "order", orderId: order.id, ruleId: order.rerun?.ruleId, dueMs, env: order.env };
   const attempt = order.rerun?.attempt ?? 1;
@@ -64,7 +74,11 @@ async function runAlone(deps: OrderDeps, job: Job, origin: Origin, options: { ex
     await deps.clock.sleep(POLL_MS, stop.signal);
   }
   const reason = stop.signal.aborted ? "cancelled" : busyWith === undefined ? "isolated" : "overlap";
-  const outcome = { type: "skipped", reason, ...(busyWith === undefined ? {} : { detail: `execution ${busyWith} holds the lock` }) } as const;
+  const outcome = {
+    type: "skipped",
+    reason,
+    ...(busyWith === undefined ? {} : { detail: `execution ${busyWith} holds the lock` }),
+  } as const;
   postVerdict(deps, job, origin, outcome, { lock: execution.lock });
   deps.executions.move(execution, "ended");
 }

@@ -16,7 +16,12 @@ export function rankOf(nodeId: string, peers: readonly string[], prefer: readonl
   for (const peer of peers) {
     if (peer === nodeId) continue;
     const theirs = { preference: preference(peer), score: score(peer) };
-    const before = theirs.preference !== own.preference ? theirs.preference < own.preference : theirs.score !== own.score ? theirs.score < own.score : peer < nodeId;
+    const before =
+      theirs.preference !== own.preference
+        ? theirs.preference < own.preference
+        : theirs.score !== own.score
+          ? theirs.score < own.score
+          : peer < nodeId;
     if (before) rank++;
   }
   return rank;

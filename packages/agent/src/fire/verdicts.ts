@@ -9,10 +9,22 @@ import type { Outbox } from "../report/outbox.ts";
 import type { HeldLock, Origin } from "../run/execution.ts";
 import { type Host, recordOf } from "../run/record.ts";
 
-export type VerdictDeps = { readonly clock: Clock; readonly newId: IdSource; readonly outbox: Outbox; readonly host: Host; readonly keys: Keys };
+export type VerdictDeps = {
+  readonly clock: Clock;
+  readonly newId: IdSource;
+  readonly outbox: Outbox;
+  readonly host: Host;
+  readonly keys: Keys;
+};
 
 /** Records that this tick or order does not run on this node. */
-export function postVerdict(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, more: { range?: TickRange; lock?: HeldLock | undefined } = {}): void {
+export function postVerdict(
+  deps: VerdictDeps,
+  job: Job,
+  origin: Origin,
+  outcome: Outcome,
+  more: { range?: TickRange; lock?: HeldLock | undefined } = {},
+): void {
   deps.outbox.post({ record: verdictRecord(deps, job, origin, outcome, more.range), lock: more.lock });
 }
 
@@ -26,5 +38,15 @@ export function postClusterVerdict(deps: VerdictDeps, job: Job, ruleId: string, 
 
 function verdictRecord(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, range: TickRange | undefined) {
   const endMs = deps.clock.now();
-  return recordOf(deps.host, { execution: deps.newId(endMs), job, origin, attempt: 1, finalAttempt: true, outcome, success: false, endMs, range });
+  return recordOf(deps.host, {
+    execution: deps.newId(endMs),
+    job,
+    origin,
+    attempt: 1,
+    finalAttempt: true,
+    outcome,
+    success: false,
+    endMs,
+    range,
+  });
 }

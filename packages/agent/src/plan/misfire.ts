@@ -28,7 +28,8 @@ export function resolvePassed(
   const newest = instants.lastAtOrBefore(nowMs);
   if (newest === undefined || newest <= afterMs) return { fire: [], skipped: undefined, missed: undefined, handledMs: afterMs };
   const oldest = instants.nextAfter(afterMs) ?? newest;
-  if (oldest === newest && nowMs - newest <= input.graceMs) return { fire: [newest], skipped: undefined, missed: undefined, handledMs: newest };
+  if (oldest === newest && nowMs - newest <= input.graceMs)
+    return { fire: [newest], skipped: undefined, missed: undefined, handledMs: newest };
 
   const windowStart = nowMs - input.windowMs;
   const missed = oldest < windowStart ? rangeOf(ticks(instants, afterMs, Math.min(windowStart - 1, newest))) : undefined;

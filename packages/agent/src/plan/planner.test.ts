@@ -1,6 +1,6 @@
+import test from "ava";
 import type { Dispatch } from "fleetcron-shared/model/facts";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
-import test from "ava";
 import { Planner, type PlannerOptions, type RuleState } from "./planner.ts";
 import { Schedules } from "./schedules.ts";
 
@@ -13,7 +13,10 @@ function bench(options: Partial<PlannerOptions> = {}) {
     { schedules: new Schedules(() => "UTC"), states },
     { nodeId: "n1", bootId: "b1", nodeCreatedMs: T0, startedMs: T0, lastPlannedMs: undefined, ...options },
   );
-  const put = (spec: Partial<JobSpec>, more: { nowMs?: number; catchUp?: boolean; revision?: number; submittedMs?: number; updatedMs?: number; createdMs?: number } = {}) => {
+  const put = (
+    spec: Partial<JobSpec>,
+    more: { nowMs?: number; catchUp?: boolean; revision?: number; submittedMs?: number; updatedMs?: number; createdMs?: number } = {},
+  ) => {
     const full: JobSpec = { run: { command: { script: "true" } }, rules: [{ mode: "cycle", timer: "* * * * * *" }], ...spec };
     const createdMs = more.createdMs ?? T0;
     const dispatch: Dispatch = {

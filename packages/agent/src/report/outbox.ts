@@ -21,7 +21,11 @@ export type OutboxEntry = {
 };
 
 type Deps = {
-  readonly journal: { putOutbox(id: string, data: object): void; removeOutbox(id: string): void; outbox(): readonly { readonly data: string }[] };
+  readonly journal: {
+    putOutbox(id: string, data: object): void;
+    removeOutbox(id: string): void;
+    outbox(): readonly { readonly data: string }[];
+  };
   readonly writer: Writer;
   readonly leases: ClaimLeases;
   readonly keys: Keys;
@@ -68,8 +72,11 @@ export class Outbox {
     const inboxKey = keys.inboxRecord(record.nodeId, record.id);
     writer.submit({
       if: [absent(inboxKey), ...conditions],
-      // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
-      then: [{ op: "put", key: inboxKey, value: encode(record) }, ...operations, ...(procKey === undefined ? [] : [{ op: "delete", key: procKey } as const])],
+      then: [
+        { op: "put", key: inboxKey, value: encode(record) },
+        ...operations,
+        ...(procKey === undefined ? [] : [{ op: "delete", key: procKey } as const]),
+      ],
       onSettled: () => {
         journal.removeOutbox(record.id);
         this.#pending.delete(record.id);

@@ -6,14 +6,21 @@ import type { Clock } from "fleetcron-shared/base/clock";
 import { AppError, isCode } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Alive, NodeInfo } from "fleetcron-shared/model/facts";
-import { absent, type Kv, type KeyValue, unchanged } from "fleetcron-shared/store/kv";
+import { absent, type KeyValue, type Kv, unchanged } from "fleetcron-shared/store/kv";
 import type { Session } from "fleetcron-shared/store/session";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Writer } from "./writer.ts";
 
 type Identity = Omit<NodeInfo, "v" | "apiLabels" | "createdAt" | "drain">;
-type Deps = { readonly kv: Kv; readonly clock: Clock; readonly keys: Keys; readonly session: Session; readonly writer: Writer; readonly log: Log };
+type Deps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly keys: Keys;
+  readonly session: Session;
+  readonly writer: Writer;
+  readonly log: Log;
+};
 
 const POLL_MS = 200;
 /** Changes of the alive value within this time share a write. */
@@ -33,7 +40,6 @@ export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Ident
       ...(before?.drain === undefined ? {} : { drain: before.drain }),
     };
     const condition = found === undefined ? absent(key) : unchanged(key, found.modRevision);
-    // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
     const { succeeded } = await deps.kv.txn({ if: [condition], then: [{ op: "put", key, value: encode(node) }] });
     if (succeeded) return node;
   }
@@ -43,7 +49,10 @@ export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Ident
  * Waits until no other agent of this id is alive. One that vanishes within `waitMs` was a former process of this node that died without a
  * word; one that stays is a second agent with the same id, which is refused. `formerInstance` is known to be dead: it is replaced at once.
  */
-export async function refuseDuplicate(deps: Deps, options: { nodeId: string; formerInstance: string | undefined; waitMs: number }): Promise<void> {
+export async function refuseDuplicate(
+  deps: Deps,
+  options: { nodeId: string; formerInstance: string | undefined; waitMs: number },
+): Promise<void> {
   const key = deps.keys.alive(options.nodeId);
   const untilMono = deps.clock.mono() + options.waitMs;
   for (;;) {
@@ -52,16 +61,19 @@ export async function refuseDuplicate(deps: Deps, options: { nodeId: string; for
     const other = tryDecode<Alive>(key, found.value);
     if (other !== undefined && other.instance === options.formerInstance) return remove(deps.kv, found);
     if (deps.clock.mono() >= untilMono) {
-      throw new AppError("node/duplicate-id", `another agent with the node id "${options.nodeId}" is alive (started ${other?.startedAt ?? "at an unknown time"})`, {
-        hint: "give this agent a --node-id of its own, or stop the other one",
-      });
+      throw new AppError(
+        "node/duplicate-id",
+        `another agent with the node id "${options.nodeId}" is alive (started ${other?.startedAt ?? "at an unknown time"})`,
+        {
+          hint: "give this agent a --node-id of its own, or stop the other one",
+        },
+      );
     }
     await deps.clock.sleep(POLL_MS);
   }
 }
 
 async function remove(kv: Kv, found: KeyValue): Promise<void> {
-  // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
   await kv.txn({ if: [unchanged(found.key, found.modRevision)], then: [{ op: "delete", key: found.key }] });
 }
 
@@ -92,7 +104,6 @@ export class Presence {
     const { lease } = await session.trusted();
     const key = keys.alive(this.#node.id);
     try {
-      // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
       const { succeeded } = await kv.txn({ if: [absent(key)], then: [{ op: "put", key, value: this.#value(), lease }] });
       if (succeeded) return;
     } catch (thrown) {
@@ -100,7 +111,9 @@ export class Presence {
     }
     const found = await kv.get(key);
     if (found === undefined || tryDecode<Alive>(key, found.value)?.instance === this.#node.instance) return;
-    throw new AppError("node/duplicate-id", `another agent with the node id "${this.#node.id}" has just come alive`, { hint: "give each agent a --node-id of its own" });
+    throw new AppError("node/duplicate-id", `another agent with the node id "${this.#node.id}" has just come alive`, {
+      hint: "give each agent a --node-id of its own",
+    });
   }
 
   /** The state has changed; a write follows soon, shared with other changes. */
@@ -128,11 +141,9 @@ export class Presence {
     this.#written = value;
     this.#deps.writer.submit({
       if: [],
-      // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
       then: [{ op: "put", key: this.#deps.keys.alive(this.#node.id), value, lease }],
       isWanted: () => this.#written === value && this.#deps.session.current()?.lease === lease,
       onSettled: () => {},
     });
   }
 }
-

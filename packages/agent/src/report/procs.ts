@@ -57,7 +57,6 @@ export class Procs {
     if (lease === undefined) return;
     this.#deps.writer.submit({
       if: [],
-      // biome-ignore lint/suspicious/noThenProperty: `then` is the branch of a transaction, as in etcd
       then: [{ op: "put", key: entry.key, value: entry.value, lease }],
       isWanted: () => this.#shown.get(execution) === entry && this.#deps.session.current()?.lease === lease,
       onSettled: () => {},

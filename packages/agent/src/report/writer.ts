@@ -51,11 +51,6 @@ export class Writer {
     await this.#busy;
   }
 
-  /** Resolves when nothing is queued or in flight. */
-  async idle(): Promise<void> {
-    while (this.#busy) await this.#busy;
-  }
-
   async #drain(): Promise<void> {
     // Lets the rest of a burst gather before the first transaction goes out.
     await Promise.resolve();
@@ -70,7 +65,10 @@ export class Writer {
         this.#failures++;
         if (this.#failures === 1) this.#deps.log.warn({ error: asError(thrown).message }, "cannot write to etcd, will try again");
         if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/closed")) {
-          this.#deps.log.error({ error: asError(thrown).message, keys: batch.flatMap((unit) => unit.then.map((op) => op.key)).slice(0, 5) }, "etcd refuses a write");
+          this.#deps.log.error(
+            { error: asError(thrown).message, keys: batch.flatMap((unit) => unit.then.map((op) => op.key)).slice(0, 5) },
+            "etcd refuses a write",
+          );
         }
         await this.#deps.clock.sleep(backoffMs(this.#deps, RETRY, this.#failures));
       }

@@ -12,8 +12,8 @@ import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 import type { Session } from "fleetcron-shared/store/session";
 import type { Procs } from "../report/procs.ts";
 import { prepareCommand } from "../runners/command.ts";
-import type { Users } from "../runners/users.ts";
 import { readTail } from "../runners/output-tail.ts";
+import type { Users } from "../runners/users.ts";
 import type { ActiveExecution, Executions } from "./executions.ts";
 import type { Journal } from "./journal.ts";
 import type { PendingStarts } from "./pending-starts.ts";
@@ -64,7 +64,12 @@ export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution):
   let spec: Awaited<ReturnType<typeof prepareCommand>>;
   try {
     mkdirSync(folder, { recursive: true });
-    spec = await prepareCommand(deps, job, { execution: execution.id, attempt: execution.attempt, folder, env: environment(deps, execution) });
+    spec = await prepareCommand(deps, job, {
+      execution: execution.id,
+      attempt: execution.attempt,
+      folder,
+      env: environment(deps, execution),
+    });
   } catch (thrown) {
     return notStarted({ type: "spawnFailed", error: asError(thrown).message });
   }

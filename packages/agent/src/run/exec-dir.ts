@@ -11,7 +11,12 @@ const SWEEP_EVERY_MS = 3_600_000;
 export type ExecDirLimits = { readonly maxAgeMs: number; readonly maxBytes: number };
 
 /** Removes folders of ended executions that are too old, or the oldest while all together are too big. Returns how many it removed. */
-export async function sweepExecDir(deps: { clock: Pick<Clock, "now"> }, dir: string, limits: ExecDirLimits, isActive: (execution: string) => boolean): Promise<number> {
+export async function sweepExecDir(
+  deps: { clock: Pick<Clock, "now"> },
+  dir: string,
+  limits: ExecDirLimits,
+  isActive: (execution: string) => boolean,
+): Promise<number> {
   const names = (await readdir(dir)).sort().reverse();
   let bytes = 0;
   let removed = 0;
@@ -27,7 +32,12 @@ export async function sweepExecDir(deps: { clock: Pick<Clock, "now"> }, dir: str
 }
 
 /** Makes the folder and sweeps it now and then; the returned function ends that. */
-export async function keepExecDirSmall(deps: { clock: Clock; log: Log }, dir: string, limits: ExecDirLimits, isActive: (execution: string) => boolean): Promise<() => void> {
+export async function keepExecDirSmall(
+  deps: { clock: Clock; log: Log },
+  dir: string,
+  limits: ExecDirLimits,
+  isActive: (execution: string) => boolean,
+): Promise<() => void> {
   await mkdir(dir, { recursive: true });
   let cancel = () => {};
   const sweep = () => {

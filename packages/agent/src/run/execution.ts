@@ -8,7 +8,13 @@ import type { Revision } from "fleetcron-shared/store/kv";
 
 export type Origin =
   | { readonly type: "tick"; readonly ruleId: string; readonly dueMs: EpochMs }
-  | { readonly type: "order"; readonly orderId: string; readonly ruleId?: string | undefined; readonly dueMs?: EpochMs | undefined; readonly env?: Readonly<Record<string, string>> | undefined };
+  | {
+      readonly type: "order";
+      readonly orderId: string;
+      readonly ruleId?: string | undefined;
+      readonly dueMs?: EpochMs | undefined;
+      readonly env?: Readonly<Record<string, string>> | undefined;
+    };
 
 export type ExecutionState = "claimed" | "running" | "waiting" | "ended";
 

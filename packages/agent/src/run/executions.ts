@@ -1,7 +1,15 @@
 /** The executions that this agent has on hand: who runs what, how many, and the one place where their state changes. */
 import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
-import { EXECUTION_EDGES, type Execution, type ExecutionState, type ExecutionTrace, type HeldLock, type KillRequest, type Origin } from "./execution.ts";
+import {
+  EXECUTION_EDGES,
+  type Execution,
+  type ExecutionState,
+  type ExecutionTrace,
+  type HeldLock,
+  type KillRequest,
+  type Origin,
+} from "./execution.ts";
 import type { Journal } from "./journal.ts";
 
 export class ActiveExecution implements Execution {
@@ -85,7 +93,8 @@ export class Executions {
 
   /** Moves an execution along an edge of EXECUTION_EDGES; the journal follows. */
   move(execution: ActiveExecution, to: ExecutionState): void {
-    if (!EXECUTION_EDGES[execution.state].includes(to)) throw new Error(`execution ${execution.id}: no edge from ${execution.state} to ${to}`);
+    if (!EXECUTION_EDGES[execution.state].includes(to))
+      throw new Error(`execution ${execution.id}: no edge from ${execution.state} to ${to}`);
     execution.state = to;
     if (to !== "ended") {
       this.#deps.journal.putExecution(execution.id, this.#trace(execution));

@@ -34,18 +34,18 @@ export class Journal implements RuleStates {
     this.#db = db;
     this.#soon = soon;
     for (const row of db.prepare("select rule, job_created, handled, succeeded, boot from rules").all()) {
-      this.#rules.set(String(row["rule"]), {
-        jobCreatedMs: Number(row["job_created"]),
-        handledMs: Number(row["handled"]),
-        succeeded: row["succeeded"] === 1,
-        bootId: row["boot"] === null ? undefined : String(row["boot"]),
+      this.#rules.set(String(row.rule), {
+        jobCreatedMs: Number(row.job_created),
+        handledMs: Number(row.handled),
+        succeeded: row.succeeded === 1,
+        bootId: row.boot === null ? undefined : String(row.boot),
       });
     }
   }
 
   meta(name: string): string | undefined {
     const row = this.#statement("select value from meta where name = ?").get(name);
-    return row === undefined ? undefined : String(row["value"]);
+    return row === undefined ? undefined : String(row.value);
   }
 
   setMeta(name: string, value: string): void {
@@ -143,7 +143,7 @@ export class Journal implements RuleStates {
   #rows(sql: string): JournalRow[] {
     return this.#statement(sql)
       .all()
-      .map((row) => ({ id: String(row["id"]), data: String(row["data"]) }));
+      .map((row) => ({ id: String(row.id), data: String(row.data) }));
   }
 
   #statement(sql: string): StatementSync {
@@ -168,9 +168,13 @@ export function openJournal(deps: { clock: Pick<Clock, "after"> }, dataDir: stri
   } catch (thrown) {
     const error = asError(thrown);
     const busy = /locked|busy/i.test(error.message);
-    throw new AppError("config/data-dir", busy ? `another agent is using the data folder ${dataDir}` : `cannot open ${path}: ${error.message}`, {
-      cause: thrown,
-      hint: busy ? "stop it first, or give this agent a --data-dir of its own" : "check the folder's owner, permissions and free space",
-    });
+    throw new AppError(
+      "config/data-dir",
+      busy ? `another agent is using the data folder ${dataDir}` : `cannot open ${path}: ${error.message}`,
+      {
+        cause: thrown,
+        hint: busy ? "stop it first, or give this agent a --data-dir of its own" : "check the folder's owner, permissions and free space",
+      },
+    );
   }
 }

@@ -102,7 +102,9 @@ function iso(ms: EpochMs | undefined): string | undefined {
 }
 
 type Loose<T> = { [K in keyof T]: undefined extends T[K] ? T[K] | undefined : T[K] };
-type WithUndefined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & { [K in keyof T as undefined extends T[K] ? K : never]?: T[K] | undefined };
+type WithUndefined<T> = { [K in keyof T as undefined extends T[K] ? never : K]: T[K] } & {
+  [K in keyof T as undefined extends T[K] ? K : never]?: T[K] | undefined;
+};
 
 /** JSON leaves undefined out; so do our types. */
 function dropUndefined(record: WithUndefined<Loose<ExecutionRecord>>): ExecutionRecord {

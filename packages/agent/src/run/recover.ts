@@ -13,7 +13,16 @@ import type { ExecutionTrace } from "./execution.ts";
 import type { Journal } from "./journal.ts";
 import { type Host, lostRecordOf } from "./record.ts";
 
-type Deps = { readonly kv: Kv; readonly clock: Clock; readonly log: Log; readonly keys: Keys; readonly journal: Journal; readonly outbox: Outbox; readonly host: Host; readonly bootId: string };
+type Deps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly log: Log;
+  readonly keys: Keys;
+  readonly journal: Journal;
+  readonly outbox: Outbox;
+  readonly host: Host;
+  readonly bootId: string;
+};
 
 export async function recoverExecutions(deps: Deps): Promise<void> {
   for (const row of deps.journal.executions()) {
@@ -22,7 +31,10 @@ export async function recoverExecutions(deps: Deps): Promise<void> {
       // The attempt before a retry delay has its record already; lost is the one that would have followed.
       const lost = trace.state === "waiting" ? { ...trace, attempt: trace.attempt + 1 } : trace;
       deps.outbox.post({ record: lostRecordOf(deps.host, row.id, lost, deps.bootId, deps.clock.now()) });
-      deps.log.warn({ execution: row.id, job: `${trace.jobGroup}/${trace.jobId}`, state: trace.state }, "an execution was lost with the agent's earlier process");
+      deps.log.warn(
+        { execution: row.id, job: `${trace.jobGroup}/${trace.jobId}`, state: trace.state },
+        "an execution was lost with the agent's earlier process",
+      );
     }
     deps.journal.removeExecution(row.id);
   }
@@ -30,7 +42,14 @@ export async function recoverExecutions(deps: Deps): Promise<void> {
 }
 
 async function wasOurs(deps: Deps, execution: string, trace: ExecutionTrace): Promise<boolean> {
-  if (trace.state !== "claimed" || trace.kind === "common" || trace.ruleId === undefined || trace.dueMs === undefined || trace.orderId !== undefined) return true;
+  if (
+    trace.state !== "claimed" ||
+    trace.kind === "common" ||
+    trace.ruleId === undefined ||
+    trace.dueMs === undefined ||
+    trace.orderId !== undefined
+  )
+    return true;
   const key = deps.keys.claim(trace.jobGroup, trace.jobId, trace.ruleId, trace.dueMs);
   const found = await deps.kv.get(key);
   return found !== undefined && tryDecode<Claim>(key, found.value)?.execution === execution;

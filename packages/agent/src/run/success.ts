@@ -11,7 +11,13 @@ export function isSuccess(job: Pick<Job, "successExitCodes" | "successOutput">, 
 
 /** Killed, lost and lock-lost attempts are not retried: somebody or something wanted them to end. */
 export function mayRetry(outcome: Outcome): boolean {
-  return outcome.type === "exit" || outcome.type === "signal" || outcome.type === "timeout" || outcome.type === "spawnFailed" || outcome.type === "oom";
+  return (
+    outcome.type === "exit" ||
+    outcome.type === "signal" ||
+    outcome.type === "timeout" ||
+    outcome.type === "spawnFailed" ||
+    outcome.type === "oom"
+  );
 }
 
 /** The wait after failed attempt number `attempt` (from 1). `jitter` is the share of the delay that is random. */

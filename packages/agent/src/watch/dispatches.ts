@@ -11,7 +11,14 @@ import { type Mirror, openMirror } from "fleetcron-shared/store/mirror";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Planner } from "../plan/planner.ts";
 
-type Deps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly keys: Keys; readonly planner: Planner };
+type Deps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly keys: Keys;
+  readonly planner: Planner;
+};
 
 /** Keeps `planner` equal to the dispatches of `nodeId`; `onChanged` after each batch. */
 export function watchDispatches(deps: Deps, nodeId: string, onChanged: () => void): Mirror {

@@ -14,7 +14,14 @@ import { decode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Journal } from "../run/journal.ts";
 
-type Deps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly keys: Keys; readonly journal: Journal };
+type Deps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly keys: Keys;
+  readonly journal: Journal;
+};
 
 /** Longer than any order lives. */
 const REMEMBER_MS = 24 * 3_600_000;

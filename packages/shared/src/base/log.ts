@@ -15,7 +15,12 @@ export type LogLevel = "debug" | "info" | "warn" | "error" | "silent";
 /** JSON lines on standard error, with RFC 3339 times. */
 export function createLog(options: { level: LogLevel; name: string }): Log {
   return pino(
-    { level: options.level, base: { program: options.name }, timestamp: pino.stdTimeFunctions.isoTime, formatters: { level: (label) => ({ level: label }) } },
+    {
+      level: options.level,
+      base: { program: options.name },
+      timestamp: pino.stdTimeFunctions.isoTime,
+      formatters: { level: (label) => ({ level: label }) },
+    },
     pino.destination({ fd: 2, sync: true }),
   );
 }

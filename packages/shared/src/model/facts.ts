@@ -80,8 +80,24 @@ export type Order =
       /** A rerun of a lost execution: the tick and the attempt that it continues. */
       readonly rerun?: { readonly of: string; readonly ruleId?: string; readonly dueAt?: string; readonly attempt: number };
     }
-  | { readonly v: 1; readonly type: "kill"; readonly id: string; readonly execution: string; readonly by: string; readonly reason: string; readonly orderedAt: string }
-  | { readonly v: 1; readonly type: "reset"; readonly id: string; readonly group: string; readonly job: string; readonly by: string; readonly orderedAt: string };
+  | {
+      readonly v: 1;
+      readonly type: "kill";
+      readonly id: string;
+      readonly execution: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly orderedAt: string;
+    }
+  | {
+      readonly v: 1;
+      readonly type: "reset";
+      readonly id: string;
+      readonly group: string;
+      readonly job: string;
+      readonly by: string;
+      readonly orderedAt: string;
+    };
 
 /** `proc/<node>/<group>/<job>/<pid>` (session lease): a process that runs now. */
 export type Proc = {
@@ -123,7 +139,13 @@ export type JobStats = {
   readonly avgTimeMs: number;
   /** Positive: successes in a row; negative: final failures in a row. */
   readonly streak: number;
-  readonly last?: { readonly record: string; readonly success: boolean; readonly outcome: string; readonly endTime: string; readonly nodeId: string };
+  readonly last?: {
+    readonly record: string;
+    readonly success: boolean;
+    readonly outcome: string;
+    readonly endTime: string;
+    readonly nodeId: string;
+  };
 };
 
 /** `leader` (session lease). */
@@ -133,4 +155,11 @@ export type LeaderInfo = { readonly v: 1; readonly master: string; readonly sinc
 export type ClusterMeta = { readonly v: 1; readonly cluster: string; readonly createdAt: string; readonly timezone: string };
 
 /** `tokens/<id>`: an access token, hashed. */
-export type TokenInfo = { readonly v: 1; readonly id: string; readonly sha256: string; readonly role: "viewer" | "operator" | "admin"; readonly name: string; readonly createdAt: string };
+export type TokenInfo = {
+  readonly v: 1;
+  readonly id: string;
+  readonly sha256: string;
+  readonly role: "viewer" | "operator" | "admin";
+  readonly name: string;
+  readonly createdAt: string;
+};

@@ -1,6 +1,18 @@
 /** A job as programs compute with it: defaults filled in, durations in milliseconds, sizes in bytes. Made by `compileJob` (job-compile.ts). */
 import type { EpochMs } from "../base/clock.ts";
-import type { CommandSpec, DstFold, DstGap, JobKey, JobKind, JobSpec, LabelSelector, Misfire, Overlap, RuleMode, RunSpec } from "./job-spec.ts";
+import type {
+  CommandSpec,
+  DstFold,
+  DstGap,
+  JobKey,
+  JobKind,
+  JobSpec,
+  LabelSelector,
+  Misfire,
+  Overlap,
+  RuleMode,
+  RunSpec,
+} from "./job-spec.ts";
 
 export type Target = {
   readonly nodes: readonly string[];
@@ -24,7 +36,13 @@ export type Rule = {
   readonly dstFold: DstFold | undefined;
 };
 
-export type Retry = { readonly limit: number; readonly delayMs: number; readonly backoff: "fixed" | "exponential"; readonly maxDelayMs: number; readonly jitter: number };
+export type Retry = {
+  readonly limit: number;
+  readonly delayMs: number;
+  readonly backoff: "fixed" | "exponential";
+  readonly maxDelayMs: number;
+  readonly jitter: number;
+};
 
 export type Job = {
   readonly key: JobKey;

@@ -21,7 +21,12 @@ export type KeyValue = {
 };
 
 export type Compare =
-  | { readonly key: string; readonly target: "createRevision" | "modRevision" | "version"; readonly is: "=" | "!=" | ">" | "<"; readonly value: number }
+  | {
+      readonly key: string;
+      readonly target: "createRevision" | "modRevision" | "version";
+      readonly is: "=" | "!=" | ">" | "<";
+      readonly value: number;
+    }
   | { readonly key: string; readonly target: "value"; readonly is: "=" | "!="; readonly value: string }
   | { readonly key: string; readonly target: "lease"; readonly is: "=" | "!="; readonly value: LeaseId | undefined };
 

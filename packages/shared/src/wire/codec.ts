@@ -14,7 +14,9 @@ export function decode<T extends { readonly v: 1 }>(key: string, text: string): 
     throw new AppError("internal/bug", `the value of ${key} is not JSON`, { cause, hint: "something else writes under this prefix" });
   }
   if (typeof value !== "object" || value === null || (value as { v?: unknown }).v !== 1) {
-    throw new AppError("internal/bug", `the value of ${key} has an unknown version`, { hint: "a newer Fleetcron wrote it; upgrade this program" });
+    throw new AppError("internal/bug", `the value of ${key} has an unknown version`, {
+      hint: "a newer Fleetcron wrote it; upgrade this program",
+    });
   }
   return value as T;
 }

@@ -2,8 +2,9 @@
  * The only place with key text: building and parsing of every etcd key (docs/keys.md). A key part is `[A-Za-z0-9._:@-]`; nothing else gets
  * in, so a `/` in a name can never address another key.
  */
-import { AppError } from "../base/errors.ts";
+
 import { type EpochMs, fromIso, toIso } from "../base/clock.ts";
+import { AppError } from "../base/errors.ts";
 
 const PART = /^[A-Za-z0-9._:@-]+$/;
 
@@ -12,7 +13,10 @@ export type Keys = ReturnType<typeof createKeys>;
 
 export function createKeys(prefix = "/fleetcron") {
   if (!/^(\/[A-Za-z0-9._:@-]+)+$/.test(prefix)) {
-    throw new AppError("config/invalid", `the etcd prefix "${prefix}" is not of the form /name or /name/name, with [A-Za-z0-9._:@-] in the names`);
+    throw new AppError(
+      "config/invalid",
+      `the etcd prefix "${prefix}" is not of the form /name or /name/name, with [A-Za-z0-9._:@-] in the names`,
+    );
   }
   const join = (...parts: string[]) => {
     for (const part of parts) checkPart(part);

@@ -1,0 +1,43 @@
+/** `fleetcron serve` as a command: its flags, one per setting of config.ts. What it needs is only loaded when it runs, because every other command starts without. */
+import type { Command } from "commander";
+import type { Context } from "./context.ts";
+import { collect } from "./tree-options.ts";
+
+/** Flag and meaning of each setting, in the order of `--help`. */
+export const SERVE_FLAGS = [
+  ["--etcd <url>", "etcd endpoint; repeatable (default: http://127.0.0.1:2379)"],
+  ["--etcd-ca <file>", "CA certificate of etcd"],
+  ["--etcd-cert <file>", "this master's client certificate"],
+  ["--etcd-key <file>", "key of the client certificate"],
+  ["--etcd-user <name>", "etcd user"],
+  ["--etcd-password <text>", "password of the etcd user; better given in the configuration file or the environment"],
+  ["--prefix <prefix>", "prefix of all keys in etcd (default: /fleetcron)"],
+  ["--listen <host:port>", "where the REST API is served; port 0 takes a free one (default: 127.0.0.1:7800)"],
+  ["--allow-remote", "listen beyond this host, without TLS: put a TLS proxy in front"],
+  ["--data-dir <folder>", "for the admin token of the first start and the cluster's id (default: .fleetcron)"],
+  ["--name <name>", "this master's name among masters (default: hostname and port)"],
+  ["--timezone <zone>", "of rules that name none; kept in etcd by the cluster's first start (default: UTC)"],
+  ["--session-ttl <duration>", "how long after its last sign of life a leader is replaced (default: 5s)"],
+  ["--lost-after <duration>", "how long a node is gone before its executions count as lost (default: 60s)"],
+  ["--log-level <level>", "debug, info, warn, error or silent (default: info)"],
+  ["--ready-file <file>", "write {url, token, etcd, master, pid} here once the master is ready"],
+] as const;
+
+export function addServeCommand(program: Command, context: Context): void {
+  const command = program
+    .command("serve")
+    .summary("run a master")
+    .description("Runs a master: the REST API, and the leader's services while it is elected. Stops at SIGTERM or Ctrl-C.")
+    .option("-c, --config <file>", "settings as YAML (default: /etc/fleetcron/master.yaml if it exists; or FLEETCRON_MASTER_CONFIG)")
+    .option("--print-config", "print the effective settings, secrets masked, and exit");
+  for (const [flag, meaning] of SERVE_FLAGS) {
+    if (flag.startsWith("--etcd <")) command.option(flag, meaning, collect);
+    else command.option(flag, meaning);
+  }
+  command
+    .addHelpText(
+      "after",
+      "\nEach setting is also a key of the configuration file (dataDir) and an environment variable (FLEETCRON_MASTER_DATA_DIR).",
+    )
+    .action(async (flags: Record<string, unknown>) => (await import("./serve-run.ts")).serve(context, flags));
+}

@@ -1,0 +1,68 @@
+/** The commands around executions, nodes, records and processes. */
+import { type Command, Option } from "commander";
+import type { Context } from "./context.ts";
+import type { RecordOptions } from "./fleet.ts";
+import type { ListOptions } from "./list.ts";
+import { addJobAndNode, addListOptions } from "./tree-options.ts";
+
+type ExecutionOptions = ListOptions & { job?: string; node?: string; state?: "running" | "ended" };
+
+export function addFleetCommands(program: Command, context: Context): void {
+  const fleet = () => import("./fleet.ts");
+
+  const run = program.command("run").description("look at executions and end them");
+  addJobAndNode(addListOptions(run.command("ls").description("list executions, newest first"), { group: true }))
+    .addOption(new Option("--state <state>", "only in this state").choices(["running", "ended"]))
+    .action(async (options: ExecutionOptions) => (await fleet()).listExecutions(context, options));
+  run
+    .command("show <execution>")
+    .description("show an execution with each of its attempts")
+    .action(async (id: string) => (await fleet()).showExecution(context, id));
+  run
+    .command("kill <execution...>")
+    .description("end executions with their whole process trees")
+    .option("--reason <text>", "stands in the record")
+    .action(async (ids: string[], options: { reason?: string }) => (await fleet()).killExecutions(context, ids, options));
+
+  const node = program.command("node").description("look at nodes, label and drain them");
+  addListOptions(node.command("ls").description("list nodes"), { label: true }).action(async (options: ListOptions) =>
+    (await fleet()).listNodes(context, options),
+  );
+  node
+    .command("show <node>")
+    .description("show one node")
+    .action(async (id: string) => (await fleet()).showNode(context, id));
+  node
+    .command("label <node> <changes...>")
+    .description("set labels (name=value) and remove them (name-)")
+    .action(async (id: string, changes: string[]) => (await fleet()).labelNode(context, id, changes));
+  node
+    .command("drain <node>")
+    .description("give a node no new work")
+    .action(async (id: string) => (await fleet()).drainNode(context, id));
+  node
+    .command("undrain <node>")
+    .description("give a node work again")
+    .action(async (id: string) => (await fleet()).undrainNode(context, id));
+  node
+    .command("forget <node>")
+    .description("drop a node that will not come back")
+    .action(async (id: string) => (await fleet()).forgetNode(context, id));
+
+  const record = program.command("record").description("look at what ran, was skipped or was lost");
+  addJobAndNode(addListOptions(record.command("ls").description("list records, newest first"), { group: true }))
+    .option("--outcome <word>", "success, failure, a kind such as skipped, or a word such as exit:1")
+    .option("--since <time>", "ended since; a time or how long ago, such as 10m")
+    .option("--until <time>", "ended before")
+    .action(async (options: RecordOptions) => (await fleet()).listRecords(context, options));
+  record
+    .command("show <record>")
+    .description("show one record with the tail of its output")
+    .action(async (id: string) => (await fleet()).showRecord(context, id));
+
+  addJobAndNode(
+    addListOptions(program.command("proc").description("look at the processes of jobs").command("ls").description("list processes that run now"), {
+      group: true,
+    }),
+  ).action(async (options: ListOptions & { job?: string; node?: string }) => (await fleet()).listProcs(context, options));
+}

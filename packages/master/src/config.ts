@@ -1,0 +1,101 @@
+/** The master's settings: `/etc/fleetcron/master.yaml`, FLEETCRON_MASTER_… and flags (see `fleetcron serve --help`). */
+import { isIP } from "node:net";
+import { parseDuration } from "fleetcron-shared/base/duration";
+import { AppError } from "fleetcron-shared/base/errors";
+import { expected } from "fleetcron-shared/base/zod-issues";
+import { z } from "zod";
+
+const duration = (fallback: string, minMs: number) =>
+  z
+    .string({ error: expected("a duration such as 10s") })
+    .refine((text) => (parseDuration(text) ?? -1) >= minMs, { error: expected(`a duration of at least ${minMs} ms, such as ${fallback}`) })
+    .default(fallback);
+
+export const masterSettings = z.strictObject({
+  etcd: z.array(z.string()).min(1).default(["http://127.0.0.1:2379"]).describe("etcd endpoints"),
+  etcdCa: z.string().exactOptional().describe("file with the CA certificate of etcd"),
+  etcdCert: z.string().exactOptional().describe("file with this master's client certificate"),
+  etcdKey: z.string().exactOptional().describe("file with the key of the client certificate"),
+  etcdUser: z.string().exactOptional().describe("etcd user"),
+  etcdPassword: z.string().exactOptional().describe("password of the etcd user"),
+  prefix: z.string().default("/fleetcron").describe("prefix of all keys in etcd"),
+  listen: z.string().default("127.0.0.1:7800").describe("host:port of the REST API; port 0 takes a free one"),
+  allowRemote: z.boolean().default(false).describe("listen beyond this host, without TLS: put a TLS proxy in front"),
+  dataDir: z.string().default(".fleetcron").describe("folder for the admin token of the first start and the cluster's id"),
+  name: z
+    .string()
+    .regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, { error: expected("letters, digits, dots, dashes and underscores, at most 63") })
+    .exactOptional()
+    .describe("this master's name among masters; default: hostname and port"),
+  timezone: z
+    .string()
+    .refine(isTimezone, { error: expected("an IANA time zone such as Europe/Berlin") })
+    .default("UTC")
+    .describe("time zone of rules that name none; kept in etcd by the cluster's first start"),
+  sessionTtl: duration("5s", 2000).describe("how long after its last sign of life a leader is replaced"),
+  lostAfter: duration("60s", 0).describe("how long a node is gone before its executions count as lost"),
+  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info").describe("debug, info, warn, error or silent"),
+  readyFile: z.string().exactOptional().describe("file to write {url, token, etcd, master, pid} to once the master is ready"),
+});
+
+export type MasterSettings = z.output<typeof masterSettings>;
+/** The settings that must not be printed. */
+export const SECRET_SETTINGS = ["etcdPassword"];
+
+/** Settings as the master computes with them. */
+export type MasterConfig = {
+  readonly prefix: string;
+  readonly host: string;
+  readonly port: number;
+  readonly dataDir: string;
+  readonly name: string | undefined;
+  readonly timezone: string;
+  readonly sessionTtlMs: number;
+  readonly lostAfterMs: number;
+  /** Shown by `/info`. */
+  readonly etcdEndpoints: readonly string[];
+};
+
+/** Throws `config/invalid` for a listen address that is none, or that is open to others without `allowRemote`. */
+export function masterConfig(settings: MasterSettings): MasterConfig {
+  const match = /^(?:\[(?<v6>[0-9A-Fa-f:.]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/.exec(settings.listen);
+  const host = match?.groups?.v6 ?? match?.groups?.host;
+  const port = Number(match?.groups?.port);
+  if (host === undefined || !(port <= 65_535)) {
+    throw new AppError("config/invalid", `the listen address "${settings.listen}" is not of the form host:port`, {
+      hint: "such as 127.0.0.1:7800 or [::1]:7800",
+    });
+  }
+  if (!isLoopback(host) && !settings.allowRemote) {
+    throw new AppError(
+      "config/invalid",
+      `the listen address ${settings.listen} is reachable from other hosts, and the API speaks plain HTTP`,
+      {
+        hint: "listen on 127.0.0.1 behind a proxy that does TLS, or say --allow-remote",
+      },
+    );
+  }
+  return {
+    prefix: settings.prefix,
+    host,
+    port,
+    dataDir: settings.dataDir,
+    name: settings.name,
+    timezone: settings.timezone,
+    sessionTtlMs: parseDuration(settings.sessionTtl) ?? 0,
+    lostAfterMs: parseDuration(settings.lostAfter) ?? 0,
+    etcdEndpoints: settings.etcd,
+  };
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
+
+function isTimezone(name: string): boolean {
+  try {
+    return new Intl.DateTimeFormat("en", { timeZone: name }).resolvedOptions().timeZone !== "";
+  } catch {
+    return false;
+  }
+}

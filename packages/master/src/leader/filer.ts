@@ -1,0 +1,113 @@
+/**
+ * Moves records from `inbox` to `records`, each exactly once, counting it in `stats` and ordering what `onNodeLost: rerun` asks for, all in
+ * one transaction under the term. The first try trusts what is known here (one round trip); when it is refused, the facts are read and it is
+ * tried again with them. Etcd away: records wait in the inbox.
+ */
+import { toIso } from "fleetcron-shared/base/clock";
+import { AppError, isCode } from "fleetcron-shared/base/errors";
+import type { JobStats } from "fleetcron-shared/model/facts";
+import type { ExecutionRecord } from "fleetcron-shared/model/record";
+import type { LeaseId, Revision } from "fleetcron-shared/store/kv";
+import { openMirror } from "fleetcron-shared/store/mirror";
+import { FILING_BATCH, type FilingFacts, type FilingItem, type FilingPlan, planFiling, type StatsBefore } from "./filing.ts";
+import { readFilingFacts } from "./filing-facts.ts";
+import { firstOf } from "./first-of.ts";
+import { createInboxQueue } from "./inbox-queue.ts";
+import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
+import { startLoop } from "./loop.ts";
+import { rerunOrder } from "./rerun.ts";
+
+export type Filer = LeaderService & {
+  /** Queues a verdict that the leader itself has found; it is filed unless the node has delivered a record by then. */
+  fileVerdict(record: ExecutionRecord): void;
+};
+
+/** Statistics written by this term are remembered until the view shows them; so many at most before that is looked at. */
+const REMEMBERED_STATS = 1000;
+
+export function startFiler(deps: LeaderDeps): Filer {
+  const { keys, views, term } = deps;
+  const log = deps.log.child({ service: "filer" });
+  const queue = createInboxQueue({ ...deps, log });
+  const verdicts = new Set<FilingItem>();
+  const known = new Map<string, StatsBefore>();
+
+  function knownStats(key: string): StatsBefore | undefined {
+    const seen = views.stats.get(key);
+    const own = known.get(key);
+    return own !== undefined && own.revision >= (seen?.revision ?? 0) ? own : seen;
+  }
+
+  function remember(stats: ReadonlyMap<string, JobStats>, revision: Revision): void {
+    for (const [key, value] of stats) known.set(key, { revision, stats: value });
+    if (known.size <= REMEMBERED_STATS) return;
+    for (const [key, own] of known) if ((views.stats.get(key)?.revision ?? 0) >= own.revision) known.delete(key);
+  }
+
+  function plan(items: readonly FilingItem[], facts: Omit<FilingFacts, "rerun">, lease: LeaseId | undefined): FilingPlan {
+    const rerun = (record: ExecutionRecord) => (lease === undefined ? undefined : rerunOrder(deps, lease, record));
+    return planFiling(keys, toIso(deps.clock.now()), items, { ...facts, rerun });
+  }
+
+  /** Files what fits one transaction; returns the items that are dealt with. */
+  async function file(items: readonly FilingItem[], lease: LeaseId | undefined): Promise<readonly FilingItem[]> {
+    const trusting = plan(items, { filed: () => undefined, stats: knownStats }, lease);
+    const first = await leaderTxn(deps, trusting);
+    if (first.succeeded) {
+      remember(trusting.stats, first.revision);
+      return items.slice(0, trusting.taken);
+    }
+    const tried = items.slice(0, trusting.taken);
+    const facts = await readFilingFacts(deps, tried);
+    for (const key of facts.statsKeys) {
+      const stats = facts.stats(key);
+      if (stats === undefined) known.delete(key);
+      else known.set(key, stats);
+    }
+    const open = tried.filter(facts.isOpen);
+    const closed = tried.filter((item) => !facts.isOpen(item));
+    if (open.length === 0) return closed;
+    const exact = plan(open, facts, lease);
+    const second = await leaderTxn(deps, exact);
+    if (!second.succeeded) return closed;
+    remember(exact.stats, second.revision);
+    return [...closed, ...open.slice(0, exact.taken)];
+  }
+
+  async function round(): Promise<void> {
+    const delivered = await queue.take(FILING_BATCH);
+    const items = [...delivered, ...firstOf(verdicts, FILING_BATCH - delivered.length)];
+    if (items.length === 0) return;
+    const lease = items.some(({ record }) => record.outcome.type === "lost") ? await deps.orderLease.current() : undefined;
+    const done = await file(items, lease).catch((error: unknown) => {
+      if (lease !== undefined && isCode(error, "etcd/lease-gone")) deps.orderLease.forget(lease);
+      throw error;
+    });
+    for (const item of done) {
+      queue.drop(item);
+      verdicts.delete(item);
+    }
+    if (done.length === 0) throw new AppError("write/conflict", "records changed while they were filed");
+    log.debug({ filed: done.length, waiting: queue.size }, "records filed");
+    if (queue.size > 0 || verdicts.size > 0) loop.kick();
+  }
+
+  const loop = startLoop({ ...deps, log }, term.ended, round);
+  const mirror = openMirror(deps, {
+    prefix: keys.inbox,
+    onEvents(events) {
+      queue.follow(events);
+      if (queue.size > 0) loop.kick();
+    },
+  });
+  return {
+    fileVerdict(record) {
+      verdicts.add({ inboxKey: keys.inboxRecord(record.nodeId, record.id), inbox: undefined, record });
+      loop.kick();
+    },
+    async stop() {
+      await mirror.close();
+      await loop.stop();
+    },
+  };
+}

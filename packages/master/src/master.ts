@@ -1,0 +1,92 @@
+/**
+ * A master, wired: views of etcd, the API on top of them, and the leader's services under an election. Starting needs etcd; later, while etcd
+ * is away, the API reads from memory, refuses writes, and nobody leads.
+ */
+import { hostname } from "node:os";
+import { type Clock, toIso } from "fleetcron-shared/base/clock";
+import { createIdSource } from "fleetcron-shared/base/ids";
+import type { Log } from "fleetcron-shared/base/log";
+import type { Random } from "fleetcron-shared/base/random";
+import { Cleanup } from "fleetcron-shared/base/service";
+import type { LeaderInfo } from "fleetcron-shared/model/facts";
+import { openElection } from "fleetcron-shared/store/election";
+import type { Kv } from "fleetcron-shared/store/kv";
+import { openSession } from "fleetcron-shared/store/session";
+import { encode } from "fleetcron-shared/wire/codec";
+import { createKeys } from "fleetcron-shared/wire/keys";
+import type { MasterConfig } from "./config.ts";
+import { ensureAdminToken, ensureCluster, makeDataDir } from "./first-start.ts";
+import { createServer, listen } from "./http/server.ts";
+import { followElection } from "./leader/leader.ts";
+import { createOrderLease } from "./ops/order-lease.ts";
+import { createTimetable } from "./timetable.ts";
+import { openViews } from "./views.ts";
+
+export type Master = {
+  /** Where the API is. */
+  readonly url: string;
+  readonly name: string;
+  readonly cluster: string;
+  /** The admin token, when this start has made it. */
+  readonly token: string | undefined;
+  /** Gives leadership up, then ends everything. Idempotent. */
+  stop(): Promise<void>;
+};
+
+export type MasterDeps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly version: string };
+
+/** Resolves when the master serves and has read the state of the cluster. Does not close `kv`. */
+export async function startMaster(deps: MasterDeps, config: MasterConfig): Promise<Master> {
+  const { kv, clock, log } = deps;
+  const keys = createKeys(config.prefix);
+  const newId = createIdSource(deps);
+  const cleanup = new Cleanup();
+  try {
+    makeDataDir(config.dataDir);
+    const meta = await ensureCluster({ ...deps, keys, newId }, config.dataDir, config.timezone);
+    if (meta.timezone !== config.timezone)
+      log.warn({ cluster: meta.timezone, configured: config.timezone }, "the cluster keeps its own default time zone");
+    const views = openViews({ ...deps, keys });
+    cleanup.add(views.close);
+    const orderLease = createOrderLease(deps);
+    const timetable = createTimetable(meta.timezone);
+    const ops = { kv, keys, clock, log, newId, views, timetable, orderLease };
+
+    let isLeading = () => false;
+    let hasStarted = false;
+    const about = { name: config.name ?? "" };
+    const system = {
+      ...{ kv, keys, views, version: deps.version, cluster: meta.cluster, timezone: meta.timezone, etcdEndpoints: config.etcdEndpoints },
+      get master() {
+        return about.name;
+      },
+      isLeading: () => isLeading(),
+      hasStarted: () => hasStarted,
+    };
+    const app = createServer({ log, ops, system });
+    const port = await listen(app, config);
+    cleanup.add(() => app.close());
+    about.name = config.name ?? `${hostname()}-${port}`;
+    const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+
+    await views.synced;
+    const token = await ensureAdminToken({ ...deps, keys, newId }, config.dataDir);
+    if (token !== undefined) await views.tokens.reached((await kv.get(keys.token("admin")))?.modRevision ?? 0);
+    const session = openSession(deps, { ttlMs: config.sessionTtlMs });
+    cleanup.add(session.close);
+    const self: LeaderInfo = { v: 1, master: about.name, since: toIso(clock.now()), address: url };
+    const election = openElection(deps, { key: keys.leader, value: encode(self), session });
+    const leader = followElection({ ...ops, random: deps.random, election }, { lostAfterMs: config.lostAfterMs });
+    isLeading = leader.isLeading;
+    cleanup.add(async () => {
+      await election.close();
+      await leader.stop();
+    });
+    await orderLease.current();
+    hasStarted = true;
+    return { url, name: about.name, cluster: meta.cluster, token, stop: () => cleanup.run() };
+  } catch (error) {
+    await cleanup.run().catch(() => {});
+    throw error;
+  }
+}

@@ -1,0 +1,22 @@
+/** Deletes one job. Its dispatches go by the dispatcher, its records by the janitor when they are too old. */
+import { AppError } from "fleetcron-shared/base/errors";
+import { exists, unchanged } from "fleetcron-shared/store/kv";
+import { type JobRef, toKey } from "../job-ref.ts";
+import { readJob } from "./find.ts";
+import type { OpsDeps } from "./ops-deps.ts";
+import { conflict } from "./put-job.ts";
+
+/** Throws `job/not-found`, `write/conflict`. */
+export async function deleteJob(deps: OpsDeps, ref: JobRef, ifRevision: number | undefined): Promise<string> {
+  const key = deps.keys.job(ref.group, ref.id);
+  const condition = ifRevision === undefined ? exists(key) : unchanged(key, ifRevision);
+  const result = await deps.kv.txn({ if: [condition], then: [{ op: "delete", key }] });
+  if (!result.succeeded) {
+    const { job } = await readJob(deps, ref);
+    throw ifRevision === undefined
+      ? new AppError("write/conflict", `job ${toKey(ref)} was created this moment`)
+      : conflict(ref, ifRevision, job.revision);
+  }
+  await deps.views.jobs.reached(result.revision);
+  return toKey(ref);
+}

@@ -1,0 +1,60 @@
+/**
+ * Finds the records of an execution when its job is not known: ids do not name the job, so each job that has filed since the execution began is asked, a
+ * few at a time. Also looks into the inbox, so that what was delivered is found before it is filed.
+ */
+
+import { fromIso } from "fleetcron-shared/base/clock";
+import { AppError } from "fleetcron-shared/base/errors";
+import { idTimeMs } from "fleetcron-shared/base/ids";
+import type { ExecutionRecord } from "fleetcron-shared/model/record";
+import { prefixRange } from "fleetcron-shared/store/kv";
+import { tryDecode } from "fleetcron-shared/wire/codec";
+import { checkPart } from "fleetcron-shared/wire/keys";
+import { fromKey, type JobRef } from "../job-ref.ts";
+import type { OpsDeps } from "./ops-deps.ts";
+
+type FindDeps = Pick<OpsDeps, "kv" | "keys" | "views">;
+
+const IN_FLIGHT = 16;
+
+/** The record; throws `record/not-found`. `job` (`group/id`) saves the search. */
+export async function findRecord(deps: FindDeps, id: string, job: string | undefined): Promise<ExecutionRecord> {
+  const [found] = await findByPrefix(deps, id, id, job);
+  if (found === undefined || found.id !== id)
+    throw new AppError("record/not-found", `there is no record ${id}`, { hint: "it may be older than its job's retention" });
+  return found;
+}
+
+/** The records of an execution, one per attempt, oldest first; empty when there is none. */
+export async function findExecutionRecords(deps: FindDeps, execution: string, job: string | undefined): Promise<ExecutionRecord[]> {
+  const found = await findByPrefix(deps, execution, `${execution}-`, job);
+  return found.filter((record) => record.execution === execution).sort((a, b) => a.attempt - b.attempt);
+}
+
+async function findByPrefix(deps: FindDeps, id: string, prefix: string, job: string | undefined): Promise<ExecutionRecord[]> {
+  checkPart(id);
+  const refs = job === undefined ? jobsSince(deps, idTimeMs(id) ?? 0) : [fromKey(job)];
+  const found: ExecutionRecord[] = [];
+  let next = 0;
+  const worker = async () => {
+    for (let ref = refs[next++]; ref !== undefined && found.length === 0; ref = refs[next++]) {
+      const { kvs } = await deps.kv.range({ ...prefixRange(deps.keys.recordsOf(ref.group, ref.id) + prefix), limit: 100 });
+      for (const kv of kvs) {
+        const record = tryDecode<ExecutionRecord>(kv.key, kv.value);
+        if (record !== undefined) found.push(record);
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(IN_FLIGHT, refs.length) }, worker));
+  return found;
+}
+
+/** Jobs whose newest result is not older than `ms`: only they can hold the record. */
+function jobsSince(deps: FindDeps, ms: number): JobRef[] {
+  const refs: JobRef[] = [];
+  for (const [key, { stats }] of deps.views.stats.entries()) {
+    const [, group, id] = deps.keys.parts(key);
+    if (group !== undefined && id !== undefined && (fromIso(stats.last?.endTime ?? "") ?? 0) >= ms) refs.push({ group, id });
+  }
+  return refs;
+}

@@ -1,0 +1,76 @@
+/** Orders a job to run now: `common` on each matching online node, `interval` and `alone` on one. One etcd transaction; the agents do the rest. */
+import { toIso } from "fleetcron-shared/base/clock";
+import { AppError } from "fleetcron-shared/base/errors";
+import { hash32 } from "fleetcron-shared/base/hash";
+import { unchanged } from "fleetcron-shared/store/kv";
+import type { RunResult } from "../http/api-schema.ts";
+import { type JobRef, toKey } from "../job-ref.ts";
+import type { JobEntry } from "../views.ts";
+import { matchingNodes, preferredFirst } from "./choose-nodes.ts";
+import { findJob, findNode, readJob } from "./find.ts";
+import type { OpsDeps } from "./ops-deps.ts";
+import { putOrders } from "./put-orders.ts";
+import { runOrder } from "./run-order.ts";
+
+export type RunRequest = { readonly node?: string | undefined; readonly env?: Readonly<Record<string, string>> | undefined };
+
+/** Throws `job/not-found`, `node/not-found`, `node/not-online`, `node/none-matching`. A paused job runs all the same. */
+export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by: string): Promise<RunResult> {
+  checkEnv(request.env);
+  let entry = await findJob(deps, ref);
+  for (let attempt = 0; attempt < 3; attempt++) {
+    const nodes = await chooseNodes(deps, entry, request.node);
+    const orderedAt = toIso(deps.clock.now());
+    const orders = nodes.map((node) => ({
+      node,
+      order: runOrder(entry, { id: deps.newId(), execution: deps.newId(), by, orderedAt, env: request.env }),
+    }));
+    const condition = unchanged(deps.keys.job(ref.group, ref.id), entry.job.revision);
+    if (await putOrders(deps, [condition], orders)) {
+      return { orders: orders.map(({ node, order }) => ({ order: order.id, node, execution: order.execution })) };
+    }
+    entry = await readJob(deps, ref);
+  }
+  throw new AppError("write/conflict", `job ${toKey(ref)} is being changed all the time`);
+}
+
+async function chooseNodes(deps: OpsDeps, entry: JobEntry, node: string | undefined): Promise<string[]> {
+  const { job } = entry;
+  const matching = matchingNodes(deps.views, deps.keys, job);
+  if (node !== undefined) {
+    await findNode(deps, node);
+    const candidate = matching.find(({ id }) => id === node);
+    if (candidate === undefined) throw new AppError("node/none-matching", `no rule of job ${job.key} matches node ${node}`);
+    if (!candidate.online)
+      throw new AppError("node/not-online", `node ${node} is not online`, { hint: "start its agent, or leave out the node" });
+    return [node];
+  }
+  const able = matching.filter(({ online, draining }) => online && !draining);
+  if (able.length === 0) {
+    const draining = matching.filter((candidate) => candidate.online).length;
+    const why =
+      matching.length === 0
+        ? "its rules match no registered node"
+        : `of ${matching.length} matching nodes ${draining} are online and all of those drain`;
+    throw new AppError("node/none-matching", `job ${job.key} can run nowhere now: ${why}`, {
+      hint: "`fleetcron node ls` shows nodes and labels",
+    });
+  }
+  if (job.kind === "common") return able.map(({ id }) => id);
+  const salt = deps.clock.now();
+  return preferredFirst(job, able, ({ id }) => hash32(`${job.key}@${id}@${salt}`))
+    .slice(0, 1)
+    .map(({ id }) => id);
+}
+
+function checkEnv(env: Readonly<Record<string, string>> | undefined): void {
+  for (const [name, value] of Object.entries(env ?? {})) {
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name)) throw invalid(name, "is not a name of letters, digits and '_'");
+    if (name.startsWith("FLEETCRON_")) throw invalid(name, "is set by Fleetcron itself");
+    if (value.includes("\0")) throw invalid(name, "holds a NUL character");
+  }
+}
+
+function invalid(name: string, message: string): AppError {
+  return new AppError("input/invalid", `the environment variable "${name}" ${message}`, { issues: [{ path: `env.${name}`, message }] });
+}

@@ -1,0 +1,81 @@
+/**
+ * What a master holds of the cluster in memory: jobs, nodes, presence, processes, statistics and tokens, decoded once and shared by the API
+ * and the leader's services. Records, claims and dispatches are not here: they grow with time or with jobs × nodes.
+ * When etcd is away the last known state stays and `unready` says so.
+ */
+import type { Alive, JobStats, LeaderInfo, NodeInfo, Proc, TokenInfo } from "fleetcron-shared/model/facts";
+import { effectiveLabels } from "fleetcron-shared/model/facts";
+import type { Job } from "fleetcron-shared/model/job";
+import { compileJob } from "fleetcron-shared/model/job-compile";
+import type { StoredJob } from "fleetcron-shared/model/job-spec";
+import type { KeyValue, Revision } from "fleetcron-shared/store/kv";
+import type { MirrorDeps } from "fleetcron-shared/store/mirror";
+import { openView, type View } from "fleetcron-shared/store/view";
+import { decode } from "fleetcron-shared/wire/codec";
+import type { Keys } from "fleetcron-shared/wire/keys";
+
+export type JobEntry = { readonly stored: StoredJob; readonly job: Job };
+export type NodeEntry = { readonly info: NodeInfo; readonly labels: Readonly<Record<string, string>>; readonly revision: Revision };
+export type ProcEntry = { readonly node: string; readonly group: string; readonly job: string; readonly proc: Proc };
+export type StatsEntry = { readonly stats: JobStats; readonly revision: Revision };
+
+export type Views = {
+  readonly jobs: View<JobEntry>;
+  readonly nodes: View<NodeEntry>;
+  readonly alive: View<Alive>;
+  readonly procs: View<ProcEntry>;
+  readonly stats: View<StatsEntry>;
+  readonly tokens: View<TokenInfo>;
+  readonly leader: View<LeaderInfo>;
+  /** All first lists have been delivered. */
+  readonly synced: Promise<void>;
+  /** Names of the views that do not follow etcd now; empty when ready. */
+  unready(): string[];
+  close(): Promise<void>;
+};
+
+export function openViews(deps: MirrorDeps & { keys: Keys }): Views {
+  const { keys } = deps;
+  const views = {
+    jobs: openView<JobEntry>(deps, { prefix: keys.jobs, decode: jobEntry }),
+    nodes: openView<NodeEntry>(deps, { prefix: keys.nodes, decode: nodeEntry }),
+    alive: openView<Alive>(deps, { prefix: keys.aliveAll, decode: (kv) => decode<Alive>(kv.key, kv.value) }),
+    procs: openView<ProcEntry>(deps, { prefix: keys.procs, decode: (kv) => procEntry(keys, kv) }),
+    stats: openView<StatsEntry>(deps, { prefix: keys.statsAll, decode: statsEntry }),
+    tokens: openView<TokenInfo>(deps, { prefix: keys.tokens, decode: (kv) => decode<TokenInfo>(kv.key, kv.value) }),
+    leader: openView<LeaderInfo>(deps, { prefix: keys.leader, decode: (kv) => decode<LeaderInfo>(kv.key, kv.value) }),
+  };
+  const all = Object.entries(views);
+  const synced = Promise.all(all.map(([, view]) => view.synced)).then(() => {});
+  synced.catch(() => {});
+  return {
+    ...views,
+    synced,
+    unready: () => all.filter(([, view]) => view.revision() === 0 || !view.live()).map(([name]) => name),
+    close: async () => {
+      await Promise.all(all.map(([, view]) => view.close()));
+    },
+  };
+}
+
+/** The job of a stored value. */
+export function jobEntry(kv: KeyValue): JobEntry {
+  const stored = decode<StoredJob>(kv.key, kv.value);
+  return { stored, job: compileJob({ ...stored, revision: kv.modRevision }, stored.spec) };
+}
+
+/** The node of a stored value. */
+export function nodeEntry(kv: KeyValue): NodeEntry {
+  const info = decode<NodeInfo>(kv.key, kv.value);
+  return { info, labels: effectiveLabels(info), revision: kv.modRevision };
+}
+
+export function statsEntry(kv: KeyValue): StatsEntry {
+  return { stats: decode<JobStats>(kv.key, kv.value), revision: kv.modRevision };
+}
+
+function procEntry(keys: Keys, kv: KeyValue): ProcEntry | undefined {
+  const [, node, group, job] = keys.parts(kv.key);
+  if (node === undefined || group === undefined || job === undefined) return undefined;
+  return { node, group, job, proc: decode<Proc>(kv.key, kv.value) };
+}
