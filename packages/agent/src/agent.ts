@@ -138,6 +138,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       const planned = planner.get(job.key);
       return planned?.revision === job.revision && !planned.pause;
     };
+    const stopping = new AbortController();
     const gateDeps: OrderDeps = {
       kv,
       clock,
@@ -163,6 +164,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       planChanged: () => ticker.planChanged(),
       isDraining: () => self.get(keys.node(nodeId))?.drain !== undefined,
       isCurrentJob,
+      stopping: stopping.signal,
       isCurrent: (execution) => execution.origin.type === "order" || isCurrentJob(execution.job),
       onSuccess(execution) {
         if (execution.origin.ruleId !== undefined) planner.succeeded(execution.job.key, execution.origin.ruleId);
@@ -191,6 +193,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     const orders = watchOrders({ kv, clock, random, log, keys, journal }, nodeId, (order) => carryOut(gateDeps, order));
     cleanup.add(() => orders.close());
     await orders.synced;
+    cleanup.add(() => stopping.abort());
     log.info({ jobs: planner.size, prefix: config.prefix }, "agent is ready");
     return { nodeId, stop: () => cleanup.run() };
   } catch (thrown) {

@@ -6,6 +6,7 @@ import { type RunDeps, runExecution } from "../run/run-execution.ts";
 
 /** Runs an execution whose slot is taken. Never rejects. */
 export async function launch(deps: RunDeps, execution: ActiveExecution): Promise<void> {
+  if (deps.stopping.aborted) return;
   try {
     await runExecution(deps, execution);
   } catch (thrown) {

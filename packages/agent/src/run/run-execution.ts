@@ -17,6 +17,8 @@ export type RunDeps = AttemptDeps & {
   readonly host: Host;
   /** Whether the execution's job still has the form in which it began: not deleted, paused or edited meanwhile. Always true for orders. */
   readonly isCurrent: (execution: ActiveExecution) => boolean;
+  /** The agent stops: nothing new begins; what waits stays in the journal for the next agent process to account for. */
+  readonly stopping: AbortSignal;
   readonly onSuccess: (execution: ActiveExecution) => void;
 };
 
@@ -33,6 +35,7 @@ export async function runExecution(deps: RunDeps, execution: ActiveExecution): P
 
     deps.executions.move(execution, "waiting");
     const stopped = await waitForNext(deps, execution);
+    if (deps.stopping.aborted) return;
     execution.attempt++;
     if (stopped !== undefined) {
       postUnrun(deps, execution, stopped);
@@ -47,10 +50,11 @@ export async function runExecution(deps: RunDeps, execution: ActiveExecution): P
 async function waitForNext(deps: RunDeps, execution: ActiveExecution): Promise<AttemptEnd["outcome"] | undefined> {
   const stop = new AbortController();
   execution.onKill = () => stop.abort();
-  await deps.clock.sleep(retryDelayMs(deps, execution.job.retry, execution.attempt), stop.signal);
-  const taken = await deps.slots.take(stop.signal);
+  const signal = AbortSignal.any([stop.signal, deps.stopping]);
+  await deps.clock.sleep(retryDelayMs(deps, execution.job.retry, execution.attempt), signal);
+  const taken = await deps.slots.take(signal);
   execution.onKill = undefined;
-  if (!stop.signal.aborted && deps.isCurrent(execution)) return undefined;
+  if (!signal.aborted && deps.isCurrent(execution)) return undefined;
   if (taken) deps.slots.release();
   if (execution.killRequest !== undefined) return { type: "killed", ...execution.killRequest };
   return { type: "skipped", reason: "cancelled", detail: "the job was edited, paused or deleted before the retry" };

@@ -41,7 +41,10 @@ export type Mirror = {
 
 const BACKOFF = { firstMs: 50, maxMs: 1000 };
 const RESYNC_MS = 300_000;
-const PAGE_KEYS = 2500;
+/** The first page of a list; later ones aim at PAGE_BYTES, because etcd counts the rest of the range anew for each page. */
+const PAGE_KEYS = 500;
+const PAGE_BYTES = 2_000_000;
+const MAX_PAGE_KEYS = 5000;
 /** So long may an event be on its way before `reached` lists the keys; later lists of one wait come at up to the second time. */
 const REACHED_BACKOFF = { firstMs: 200, maxMs: 5000 };
 
@@ -87,9 +90,10 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
     let start = range.start;
     let revision: Revision | undefined;
     let clusterId: string | undefined;
+    let limit = PAGE_KEYS;
     const read = async (withValues: boolean) => {
       const at = revision === undefined ? {} : { revision };
-      const page = await kv.range({ start, end: range.end, limit: PAGE_KEYS, keysOnly: !withValues, ...at });
+      const page = await kv.range({ start, end: range.end, limit, keysOnly: !withValues, ...at });
       if (clusterId !== undefined && page.clusterId !== clusterId) throw new Error("etcd was exchanged while it was listed");
       return page;
     };
@@ -104,6 +108,8 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
         tell(pass.page(page.kvs));
         const last = page.kvs.at(-1);
         if (!page.more || last === undefined) break;
+        const bytes = page.kvs.reduce((sum, kv) => sum + kv.key.length + kv.value.length, 0);
+        limit = Math.max(PAGE_KEYS, Math.min(MAX_PAGE_KEYS, Math.floor((PAGE_BYTES * page.kvs.length) / bytes)));
         start = `${last.key}\0`;
       }
       tell(pass.finish(revision));
