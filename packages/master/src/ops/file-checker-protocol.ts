@@ -1,0 +1,24 @@
+/** What the master's main thread and the thread that checks job files say to each other. Jobs travel as JSON text in portions: text crosses cheaply. */
+import type { ErrorCode } from "fleetcron-shared/base/error-table";
+import type { Issue } from "fleetcron-shared/base/errors";
+import type { JobFile } from "fleetcron-shared/model/job-file";
+import type { JobSpec } from "fleetcron-shared/model/job-spec";
+import type { JobRef } from "../job-ref.ts";
+
+/** A job of a file, found to be right. */
+export type CheckedJob = JobRef & { readonly spec: JobSpec };
+
+export type ToChecker = { readonly id: number; readonly files: readonly JobFile[]; readonly nowMs: number };
+
+/** To each request come any number of `jobs` (JSON text of a `CheckedJob[]`), then `end`; or `refused`, the parts of an AppError. */
+export type FromChecker =
+  | { readonly id: number; readonly t: "jobs"; readonly jobs: string }
+  | { readonly id: number; readonly t: "end" }
+  | {
+      readonly id: number;
+      readonly t: "refused";
+      readonly code: ErrorCode;
+      readonly message: string;
+      readonly hint: string | undefined;
+      readonly issues: readonly Issue[];
+    };

@@ -1,0 +1,26 @@
+/** The thread that parses and checks job files, one request after the other. Started by file-checker.ts. */
+import { parentPort } from "node:worker_threads";
+import { asAppError } from "fleetcron-shared/base/errors";
+import { meaningAt, parseJobFiles } from "fleetcron-shared/model/job-file";
+import type { CheckedJob, FromChecker, ToChecker } from "./file-checker-protocol.ts";
+
+/** Reading one portion back takes the main thread a few milliseconds at most. */
+const JOBS_A_PORTION = 200;
+
+parentPort?.on("message", (request: ToChecker) => {
+  const { id } = request;
+  try {
+    const jobs = parseJobFiles(request.files, meaningAt(request.nowMs)).map(({ group, id, spec }): CheckedJob => ({ group, id, spec }));
+    for (let start = 0; start < jobs.length; start += JOBS_A_PORTION) {
+      answer({ id, t: "jobs", jobs: JSON.stringify(jobs.slice(start, start + JOBS_A_PORTION)) });
+    }
+    answer({ id, t: "end" });
+  } catch (thrown) {
+    const { code, message, hint, issues } = asAppError(thrown);
+    answer({ id, t: "refused", code, message, hint, issues });
+  }
+});
+
+function answer(message: FromChecker): void {
+  parentPort?.postMessage(message);
+}

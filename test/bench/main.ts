@@ -1,0 +1,65 @@
+/**
+ * `npm run bench`: our figures, the machine's limit measured in the same run, and their ratio. `--quick` takes fewer samples. Needs `cc`.
+ * Nothing here passes or fails: figures are for reading, on a machine that does nothing else.
+ */
+import { availableParallelism, cpus, totalmem } from "node:os";
+import { startBenchFleet } from "./bench-fleet.ts";
+import { measureBurst } from "./burst.ts";
+import { measureLoad } from "./load.ts";
+import { measureOrders } from "./orders.ts";
+import { measureSkew } from "./skew.ts";
+import { measureWrites } from "./writes.ts";
+
+const quick = process.argv.includes("--quick");
+const rows: [what: string, ours: string, limit: string, aim: string][] = [];
+const say = (what: string, ours: string, limit = "", aim = "") => {
+  rows.push([what, ours, limit, aim]);
+  console.log(`${what}: ${ours}${limit === "" ? "" : ` | ${limit}`}`);
+};
+const ms = (value: number) => `${value.toFixed(1)} ms`;
+
+console.log(
+  `${new Date().toISOString()}, Node.js ${process.version}, ${availableParallelism()} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB`,
+);
+await using fleet = await startBenchFleet();
+
+const one = await measureSkew(fleet, { jobs: 1, everySeconds: 1, instants: quick ? 20 : 120 });
+say("skew of one job", `p50 ${ms(one.p50)}, p99 ${ms(one.p99)}, max ${ms(one.max)} (${one.count} ticks)`, "", "p50 ≤ 3 ms, p99 ≤ 8 ms");
+const hundred = await measureSkew(fleet, { jobs: 100, everySeconds: 2, instants: quick ? 3 : 15 });
+say(
+  "skew of 100 jobs at one instant",
+  `p50 ${ms(hundred.p50)}, p99 ${ms(hundred.p99)}, max ${ms(hundred.max)} (${hundred.count} ticks)`,
+  "",
+  "p99 ≤ 110 ms",
+);
+const orders = await measureOrders(fleet, quick ? 50 : 300);
+say("order → process start", `p50 ${ms(orders.p50)}, p99 ${ms(orders.p99)}, max ${ms(orders.max)}`, "", "p50 ≤ 6 ms, p99 ≤ 15 ms");
+for (let round = 1; round <= (quick ? 1 : 5); round++) {
+  const burst = await measureBurst(fleet, 1000, round);
+  const ratio = (burst.ours / burst.limit).toFixed(2);
+  say(
+    `1,000 due at one instant, round ${round}`,
+    `${burst.ours.toFixed(0)} starts/s, last after ${ms(burst.lastMs)}, ${burst.writes.toFixed(3)} etcd writes each`,
+    `C posix_spawn ${burst.limit.toFixed(0)}/s, ratio ${ratio}`,
+    "ratio ≥ 0.4",
+  );
+}
+for (const kind of ["common", "interval", "alone"] as const) {
+  const writes = await measureWrites(fleet, kind, quick ? 10 : 30);
+  say(
+    `etcd writes per execution, ${kind}, one at a time`,
+    `${writes.perExecution.toFixed(2)} (agent ${writes.agent.toFixed(2)}, master ${writes.master.toFixed(2)}); leases ${writes.leasesBefore} → ${writes.leasesAfter}`,
+    "",
+    "agent ≤ 2, leases constant",
+  );
+}
+const load = await measureLoad(fleet, quick ? 10_000 : 100_000);
+say(
+  `${quick ? "10,000" : "100,000"} jobs in one agent`,
+  `ready after ${ms(load.readyMs)}, ${load.residentMb.toFixed(0)} MB resident (dispatches of ${load.valueBytes.toFixed(0)} bytes)`,
+  "",
+  "5 s, 400 MB",
+);
+
+console.log("\n| what | Fleetcron | limit of the machine, same run | aim |\n| --- | --- | --- | --- |");
+for (const row of rows) console.log(`| ${row.join(" | ")} |`);
