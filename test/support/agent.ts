@@ -10,7 +10,6 @@ export type AgentOptions = {
   sessionTtl?: string;
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
-  wrapper?: readonly string[];
 };
 
 export function startAgentProcess(options: AgentOptions): Promise<Daemon> {
@@ -24,6 +23,5 @@ export function startAgentProcess(options: AgentOptions): Promise<Daemon> {
       ...["--prefix", options.prefix ?? "/fleetcron", "--session-ttl", options.sessionTtl ?? "5s", ...(options.args ?? [])],
     ],
     ...(options.env === undefined ? {} : { env: options.env }),
-    ...(options.wrapper === undefined ? {} : { wrapper: options.wrapper }),
   });
 }

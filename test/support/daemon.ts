@@ -28,7 +28,7 @@ export function binOf(program: "fleetcron" | "fleetcron-agent"): string {
   return fileURLToPath(new URL(`../../packages/${folder}/bin/${program}.js`, import.meta.url));
 }
 
-/** Starts a program that takes `--ready-file`. `wrapper` is put before the command (faketime …). */
+/** Starts a program that takes `--ready-file`. */
 export async function startDaemon(options: {
   program: "fleetcron" | "fleetcron-agent";
   args: readonly string[];
@@ -36,12 +36,11 @@ export async function startDaemon(options: {
   folder: string;
   name: string;
   env?: Readonly<Record<string, string>>;
-  wrapper?: readonly string[];
   limitMs?: number;
 }): Promise<Daemon> {
   const logFile = `${options.folder}/${options.name}.log`;
   const readyFile = `${options.folder}/${options.name}.ready`;
-  const command = [...(options.wrapper ?? []), process.execPath, binOf(options.program), ...options.args, "--ready-file", readyFile];
+  const command = [process.execPath, binOf(options.program), ...options.args, "--ready-file", readyFile];
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
   const onExit = () => child?.kill("SIGKILL");

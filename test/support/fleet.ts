@@ -25,7 +25,7 @@ export type Fleet = {
   agent(nodeId: string): Daemon;
   addAgent(
     nodeId: string,
-    options?: { env?: Readonly<Record<string, string>>; wrapper?: readonly string[]; args?: readonly string[] },
+    options?: { env?: Readonly<Record<string, string>>; args?: readonly string[] },
   ): Promise<Daemon>;
   apply(jobs: Readonly<Record<string, JobSpec>>): Promise<void>;
   /** Every filed record of a job, oldest first, straight from etcd. */
