@@ -10,15 +10,15 @@ const root = join(import.meta.dirname, "..");
 const built = join(root, "dist");
 
 /** What a package ships beside its code, when it has it. */
-const EXTRAS = ["systemd", "README.md"];
+const EXTRAS = ["launch.js", "systemd", "README.md"];
 
-type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>> };
+type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>>; readonly exports?: Readonly<Record<string, string>> };
 
 /** The manifest to publish, from the one of the workspace. */
 function publishedManifest(manifest: Manifest): Manifest {
   return {
     ...manifest,
-    exports: { "./*": { types: "./src/*.d.ts", default: "./src/*.js" }, "./package.json": "./package.json" },
+    exports: { ...manifest.exports, "./*": { types: "./src/*.d.ts", default: "./src/*.js" }, "./package.json": "./package.json" },
     files: ["src", "bin", ...EXTRAS, "LICENSE"],
   };
 }

@@ -99,6 +99,7 @@ export const BANS: readonly Ban[] = [
     instead: "await what you wait for",
     allowed: {
       "packages/agent/src/run/spawner/host.ts": "gives the loop a turn between forks",
+      "packages/shared/src/base/clock.ts": "is the clock",
     },
   },
   {

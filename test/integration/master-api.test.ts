@@ -4,6 +4,7 @@ import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { prefixRange } from "fleetcron-shared/store/kv";
 import { startEtcd } from "../support/etcd.ts";
 import { joinFleet, keys } from "../support/fake-agent.ts";
+import { eventually } from "../support/fleet.ts";
 import { failToServe, startMasterProcess } from "../support/master.ts";
 import { tempFolder } from "../support/processes.ts";
 
@@ -14,16 +15,6 @@ const jobFile = (jobs: Record<string, string>) => ({
     .join("")}`,
 });
 const HOURLY = 'rules: [{ mode: cycle, timer: "@hourly", target: { labels: { role: db } } }]';
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined | false>): Promise<T> {
-  const end = systemClock.mono() + 10_000;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (systemClock.mono() > end) throw new Error(`not in time: ${what}`);
-    await systemClock.sleep(5);
-  }
-}
 
 test("dispatches follow jobs, labels and nodes", async (t) => {
   await using etcd = await startEtcd();
@@ -127,9 +118,11 @@ test("a master that cannot start says why, with the exit code", async (t) => {
   t.like(await failToServe([...at, "--data-dir", "/proc/nowhere"]), { code: 2 });
   t.like(await failToServe(["--listen", "0.0.0.0:0", ...data]), { code: 2 });
   t.like(await failToServe([...at, ...data], { FLEETCRON_MASTER_PREFX: "/x" }), { code: 2 });
-  await using master = await startMasterProcess({ ...etcd, dataDir: folder.file("data") });
+  await using master = await startMasterProcess({ ...etcd, dataFolder: folder.file("data") });
   const taken = await failToServe(["--etcd", etcd.endpoint, "--listen", new URL(master.url).host, ...data]);
   t.is(taken.code, 2);
   t.regex(taken.text, /taken by another program/);
-  t.regex((await failToServe([...at, ...data, "--prefix", "/other"])).text, /belongs to cluster/);
+  const foreign = await failToServe([...at, ...data, "--prefix", "/other"]);
+  t.is(foreign.code, 4);
+  t.regex(foreign.text, /belongs to cluster/);
 });

@@ -6,6 +6,7 @@ import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { type Kv, prefixRange } from "fleetcron-shared/store/kv";
 import { startEtcd } from "../support/etcd.ts";
 import { joinFleet, keys, newId, put, someRecord } from "../support/fake-agent.ts";
+import { eventually } from "../support/fleet.ts";
 import { startMasterProcess } from "../support/master.ts";
 
 const job = (rest: string) => ({
@@ -19,16 +20,6 @@ const job = (rest: string) => ({
 
 async function valuesOf<T>(kv: Kv, prefix: string): Promise<T[]> {
   return (await kv.range(prefixRange(prefix))).kvs.map((entry) => JSON.parse(entry.value) as T);
-}
-
-async function eventually<T>(what: string, look: () => Promise<T | undefined | false>, limitMs = 20_000): Promise<T> {
-  const end = systemClock.mono() + limitMs;
-  for (;;) {
-    const found = await look();
-    if (found !== undefined && found !== false) return found;
-    if (systemClock.mono() > end) throw new Error(`not in time: ${what}`);
-    await systemClock.sleep(5);
-  }
 }
 
 const statsOf = async (kv: Kv) => JSON.parse((await kv.get(keys.stats("g", "j")))?.value ?? "{}") as JobStats;
@@ -131,5 +122,36 @@ test("what a new leader finds: claims of a node that was gone before it led", as
   });
   t.like(record!, { execution, provisional: true, finalAttempt: true, ruleId: "r1", dueAt: toIso(0) });
   t.is((await master.ask<{ items: object[] }>("GET", "/records?outcome=lost")).body.items.length, 1);
+  await kv.close();
+});
+
+test("what a node had begun before it came back without its memory is lost, and nothing else", async (t) => {
+  await using etcd = await startEtcd();
+  const kv = openEtcdKv(etcd, { clock: systemClock });
+  await using master = await startMasterProcess({ ...etcd, args: ["--lost-after", "1s"] });
+  await master.ask("POST", "/apply", job("kind: interval"));
+  const before = await joinFleet(kv, "a");
+  const [claimed, delivered, ordered, survived, renewed] = [newId(), newId(), newId(), newId(), newId()];
+  const proc = (execution: string, pid: number) => ({ execution, attempt: 1, pid, startedAt: toIso(systemClock.now()) });
+  await before.claim("g/j", "r1", 0, claimed);
+  await before.claim("g/j", "r1", 3_600_000, delivered);
+  await before.claim("g/j", "r1", 7_200_000, survived);
+  await before.proc("g/j", proc(ordered, 77));
+  await eventually("the process is seen", async () => (await master.ask<{ items: object[] }>("GET", "/procs")).body.items.length === 1);
+  await before.vanish();
+  await eventually("it is gone", async () => (await master.ask("GET", "/nodes/a")).body.online === false);
+
+  const after = await joinFleet(kv, "a");
+  await after.claim("g/j", "r1", 10_800_000, renewed);
+  await after.proc("g/j", proc(survived, 78));
+  await after.deliver(someRecord("a", "g/j", { execution: delivered }));
+  const lost = await eventually("two are lost", async () => {
+    const all = (await valuesOf<ExecutionRecord>(kv, keys.records)).filter(({ outcome }) => outcome.type === "lost");
+    return all.length >= 2 && all;
+  });
+  t.deepEqual(lost.map(({ execution }) => execution).sort(), [claimed, ordered].sort());
+  t.true(lost.every(({ provisional, nodeId }) => provisional === true && nodeId === "a"));
+  t.like(await statsOf(kv), { lostCount: 2, successCount: 1 });
+  await after.vanish();
   await kv.close();
 });

@@ -15,6 +15,7 @@ export function testContext(options: {
     env: options.env ?? {},
     cwd: "/",
     home: "/",
+    timezone: "UTC",
     version: "0.0.0",
     nodeVersion: "24.0.0",
     nodePath: "node",
@@ -32,7 +33,13 @@ export function testContext(options: {
   const global: GlobalOptions = { color: true, ...options.global };
   const context: Context = {
     io,
-    clock: { now: () => Date.parse(options.now), mono: () => 0, after: () => () => {}, sleep: () => Promise.resolve() },
+    clock: {
+      now: () => Date.parse(options.now),
+      mono: () => 0,
+      after: () => () => {},
+      turn: () => () => {},
+      sleep: () => Promise.resolve(),
+    },
     random: { next: () => 0.5, bytes: (count) => new Uint8Array(count) },
     options: () => global,
     api: () => Promise.reject(new Error("this test has no master")),

@@ -44,54 +44,75 @@ const BINARY = ["/usr/bin/etcd", "/usr/local/bin/etcd"].find((path) => existsSyn
 /** Kills what it starts when its parent dies, be it by SIGKILL. Not everywhere installed; the exit hook does for the rest. */
 const WITH_PARENT = existsSync("/usr/bin/setpriv") ? ["/usr/bin/setpriv", "--pdeathsig", "KILL"] : [];
 const READY_MS = 20_000;
+const PORT_TRIES = 5;
 /** Elections in tens of milliseconds instead of a second. */
 const FAST = ["--heartbeat-interval", "10", "--election-timeout", "100"];
 
 /** One member. `args` are added to its command line. `scheme: "https"` when the args make it serve TLS (readiness is then not probed). */
-export async function startEtcd(options: { args?: readonly string[]; scheme?: "http" | "https" } = {}): Promise<EtcdServer> {
-  const [client, peer] = await freePorts(2);
+export function startEtcd(options: { args?: readonly string[]; scheme?: "http" | "https" } = {}): Promise<EtcdServer> {
   const scheme = options.scheme ?? "http";
   const name = "m0";
-  const peerUrl = `http://127.0.0.1:${peer}`;
-  const args = [
-    ...FAST,
-    ...memberArgs(name, `${scheme}://127.0.0.1:${client}`, peerUrl),
-    "--initial-cluster",
-    `${name}=${peerUrl}`,
-    ...(options.args ?? []),
-  ];
-  const server = createServerHandle(name, client ?? 0, scheme, args);
-  await server.restart();
-  return server;
+  return onFreePorts(2, async ([client = 0, peer = 0]) => {
+    const peerUrl = `http://127.0.0.1:${peer}`;
+    const own = memberArgs(name, `${scheme}://127.0.0.1:${client}`, peerUrl);
+    const args = [...FAST, ...own, "--initial-cluster", `${name}=${peerUrl}`, ...(options.args ?? [])];
+    const server = createServerHandle(name, client, scheme, args);
+    await startAll([server]);
+    return server;
+  });
 }
 
 /** A cluster of `size` members, with a slower election so that a busy machine does not depose leaders. */
-export async function startEtcdCluster(size = 3, options: { args?: readonly string[] } = {}): Promise<EtcdCluster> {
-  const ports = await freePorts(size * 2);
-  const plan = Array.from({ length: size }, (_, i) => ({
-    name: `m${i}`,
-    client: ports[i * 2] ?? 0,
-    peerUrl: `http://127.0.0.1:${ports[i * 2 + 1]}`,
-  }));
-  const initial = plan.map((member) => `${member.name}=${member.peerUrl}`).join(",");
-  const members = plan.map(({ name, client, peerUrl }) =>
-    createServerHandle(name, client, "http", [
-      ...["--heartbeat-interval", "50", "--election-timeout", "500"],
-      ...memberArgs(name, `http://127.0.0.1:${client}`, peerUrl),
-      ...["--initial-cluster", initial, ...(options.args ?? [])],
-    ]),
-  );
-  await Promise.all(members.map((member) => member.restart()));
-  const stop = async () => {
-    await Promise.all(members.map((member) => member.stop()));
-  };
-  return {
-    members,
-    endpoints: members.map((member) => member.endpoint),
-    leader: () => findLeader(members),
-    stop,
-    [Symbol.asyncDispose]: stop,
-  };
+export function startEtcdCluster(size = 3, options: { args?: readonly string[] } = {}): Promise<EtcdCluster> {
+  return onFreePorts(size * 2, async (ports) => {
+    const plan = Array.from({ length: size }, (_, i) => ({
+      name: `m${i}`,
+      client: ports[i * 2] ?? 0,
+      peerUrl: `http://127.0.0.1:${ports[i * 2 + 1]}`,
+    }));
+    const initial = plan.map((member) => `${member.name}=${member.peerUrl}`).join(",");
+    const members = plan.map(({ name, client, peerUrl }) =>
+      createServerHandle(name, client, "http", [
+        ...["--heartbeat-interval", "50", "--election-timeout", "500"],
+        ...memberArgs(name, `http://127.0.0.1:${client}`, peerUrl),
+        ...["--initial-cluster", initial, ...(options.args ?? [])],
+      ]),
+    );
+    await startAll(members);
+    const stop = () => stopAll(members);
+    return {
+      members,
+      endpoints: members.map((member) => member.endpoint),
+      leader: () => findLeader(members),
+      stop,
+      [Symbol.asyncDispose]: stop,
+    };
+  });
+}
+
+/** Calls `start` with free ports, and again with others when somebody has taken one of them before etcd did. */
+async function onFreePorts<T>(count: number, start: (ports: readonly number[]) => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await start(await freePorts(count));
+    } catch (error) {
+      if (attempt >= PORT_TRIES || !String(error).includes("address already in use")) throw error;
+    }
+  }
+}
+
+/** Starts the members, or none of them. */
+async function startAll(members: readonly EtcdServer[]): Promise<void> {
+  try {
+    await Promise.all(members.map((member) => member.restart()));
+  } catch (error) {
+    await stopAll(members);
+    throw error;
+  }
+}
+
+async function stopAll(members: readonly EtcdServer[]): Promise<void> {
+  await Promise.all(members.map((member) => member.stop()));
 }
 
 function memberArgs(name: string, clientUrl: string, peerUrl: string): string[] {

@@ -27,7 +27,8 @@ export type MasterProcess = {
   [Symbol.asyncDispose](): Promise<void>;
 };
 
-export type MasterStart = { endpoints: readonly string[]; token?: string; args?: readonly string[]; dataDir?: string };
+/** `dataFolder`: of the master; by default one of its own. */
+export type MasterStart = { endpoints: readonly string[]; token?: string; args?: readonly string[]; dataFolder?: string };
 
 const MAIN = fileURLToPath(new URL("../../packages/master/src/main.ts", import.meta.url));
 const READY_MS = 30_000;
@@ -38,7 +39,7 @@ export async function startMasterProcess(options: MasterStart): Promise<MasterPr
   const readyFile = join(home, "ready");
   const started = spawnServe([
     ...options.endpoints.flatMap((endpoint) => ["--etcd", endpoint]),
-    ...["--listen", "127.0.0.1:0", "--data-dir", options.dataDir ?? join(home, "data"), "--ready-file", readyFile],
+    ...["--listen", "127.0.0.1:0", "--data-dir", options.dataFolder ?? join(home, "data"), "--ready-file", readyFile],
     ...(options.args ?? []),
   ]);
   const { child, ended } = started;

@@ -4,6 +4,7 @@
 import { join } from "node:path";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
+import { asError } from "fleetcron-shared/base/errors";
 import { createIdSource } from "fleetcron-shared/base/ids";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Random } from "fleetcron-shared/base/random";
@@ -45,15 +46,25 @@ export type AgentDeps = {
   readonly version: string;
   readonly own: { readonly pid: number; readonly uid: number; readonly gid: number };
 };
-export type Agent = { readonly nodeId: string; stop(): Promise<void> };
+export type Agent = {
+  readonly nodeId: string;
+  /** Rejects when the agent cannot go on: another one came alive under its id while it was cut off. */
+  readonly failed: Promise<never>;
+  stop(): Promise<void>;
+};
 
 /** The journal remembers at least so often that the agent was there. */
 const HEARTBEAT_MS = 2000;
+/** When the agent stops, the last records get so long to reach etcd; the journal has them anyway. */
+const FLUSH_MS = 2000;
+const REGISTER_AGAIN_MS = 1000;
 
 /** Starts the agent; resolves when it is registered and knows its jobs. */
 export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<Agent> {
   const { kv, clock, random, version } = deps;
   const cleanup = new Cleanup();
+  const stopping = new AbortController();
+  cleanup.add(() => stopping.abort());
   try {
     const host = readHost(version);
     const keys = createKeys(config.prefix);
@@ -68,35 +79,40 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
 
     const session = openSession({ kv, clock, random, log }, { ttlMs: config.sessionTtlMs });
     cleanup.add(() => session.close());
-    const writer = new Writer({ kv, clock, random, log });
+    const starts = new PendingStarts();
+    const writer = new Writer({ kv, clock, random, log, calm: () => starts.calm(clock) });
     cleanup.add(() => writer.close());
     const presenceDeps = { kv, clock, keys, session, writer, log };
     await refuseDuplicate(presenceDeps, { nodeId, formerInstance: journal.meta("instance"), waitMs: config.sessionTtlMs + 3000 });
     journal.setMeta("instance", instance);
     journal.setMeta("nodeId", nodeId);
     journal.commit();
-    const node = await registerNode(
-      { kv, keys },
-      {
-        id: nodeId,
-        hostname: host.hostname,
-        addresses: host.addresses,
-        agentLabels: { ...host.labels, ...config.labels },
-        capacity: config.capacity,
-        version,
-        startedAt: toIso(startedMs),
-        bootId: host.bootId,
-        pid: deps.own.pid,
-      },
-    );
+    const identity = {
+      id: nodeId,
+      hostname: host.hostname,
+      addresses: host.addresses,
+      agentLabels: { ...host.labels, ...config.labels },
+      capacity: config.capacity,
+      version,
+      startedAt: toIso(startedMs),
+      bootId: host.bootId,
+      pid: deps.own.pid,
+    };
+    const node = await registerNode({ kv, keys }, identity);
 
     const leases = new ClaimLeases({ kv, clock });
     cleanup.add(() => leases.close());
-    const outbox = new Outbox({ journal, writer, leases, keys });
+    const outbox = new Outbox({ kv, clock, journal, writer, leases, keys });
+    cleanup.add(() => outbox.close());
+    cleanup.add(() => writer.flush(FLUSH_MS));
     const procs = new Procs({ clock, keys, session, writer }, { nodeId, thresholdMs: config.procThresholdMs });
     const supervisor = await openSupervisor({ clock, log });
     cleanup.add(() => supervisor.close({ stopExecutions: true }));
     session.onRenewed((trustedUntil) => supervisor.extendAll(trustedUntil));
+    // What ran under locks of a session that is over must not live on the renewals of the next one.
+    session.onChange((incarnation) => {
+      if (incarnation === undefined) supervisor.extendAll(clock.mono());
+    });
 
     const meta = await kv.get(keys.meta);
     const timezone = (meta && tryDecode<ClusterMeta>(keys.meta, meta.value)?.timezone) ?? "UTC";
@@ -111,7 +127,6 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       },
     );
     const executions = new Executions({ journal, bootId: host.bootId });
-    const starts = new PendingStarts();
     const slots = new Slots(config.capacity);
     const self = openView<NodeInfo>(
       { kv, clock, random, log },
@@ -121,6 +136,16 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       },
     );
     cleanup.add(() => self.close());
+    /** Somebody forgot this node although it is here, or etcd was exchanged for an empty one. */
+    const registerAgain = async () => {
+      while (!stopping.signal.aborted && self.get(keys.node(nodeId)) === undefined) {
+        log.warn({}, "this node's registration is gone; it registers again");
+        await registerNode({ kv, keys }, identity, node.createdAt).catch((thrown: unknown) =>
+          log.warn({ error: asError(thrown).message }, "cannot register yet"),
+        );
+        await clock.sleep(REGISTER_AGAIN_MS, stopping.signal);
+      }
+    };
     const recordHost = { nodeId, hostname: host.hostname };
     const execDir = join(config.dataDir, "exec");
     cleanup.add(
@@ -167,7 +192,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       stopping: stopping.signal,
       isCurrent: (execution) => execution.origin.type === "order" || isCurrentJob(execution.job),
       onSuccess(execution) {
-        if (execution.origin.ruleId !== undefined) planner.succeeded(execution.job.key, execution.origin.ruleId);
+        planner.succeeded(execution.job, execution.origin.ruleId);
       },
     };
     const gate = new Gate(gateDeps);
@@ -175,27 +200,40 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     cleanup.add(() => ticker.stop());
 
     const dispatches = watchDispatches({ kv, clock, random, log, keys, planner }, nodeId, () => {
+      executions.planChanged();
       ticker.planChanged();
       void starts.settled().then(() => presence.changed());
     });
     cleanup.add(() => dispatches.close());
-    const presence: Presence = new Presence(presenceDeps, { id: nodeId, instance, startedAt: toIso(startedMs) }, () => ({
-      running: executions.size,
-      queued: slots.queued + gate.held,
-      observedRevision: dispatches.revision(),
-    }));
+    self.onChange(() => {
+      if (self.get(keys.node(nodeId)) === undefined) void registerAgain();
+    });
+    const failed = Promise.withResolvers<never>();
+    failed.promise.catch(() => {});
+    const presence: Presence = new Presence(
+      presenceDeps,
+      { id: nodeId, instance, startedAt: toIso(startedMs) },
+      {
+        state: () => ({ running: executions.size, queued: slots.queued + gate.held, observedRevision: dispatches.revision() }),
+        onDuplicate: failed.reject,
+      },
+    );
+    executions.onChanged = () => presence.countsChanged();
+    slots.onChanged = () => presence.countsChanged();
     await presence.announce();
     cleanup.add(() => presence.close());
     await Promise.all([dispatches.synced, self.synced]);
-    journal.forgetRules((jobKey) => planner.get(jobKey) !== undefined);
+    journal.forgetRules((jobKey) => planner.get(jobKey) !== undefined, clock.now());
     ticker.start();
-    cleanup.add(keepHeartbeat(clock, () => journal.setMeta("lastPlanned", String(clock.now()))));
+    // What is due by now but not taken yet has not been planned.
+    const plannedUntil = () => Math.min(clock.now(), (planner.nextAtMs() ?? Number.POSITIVE_INFINITY) - 1);
+    cleanup.add(keepHeartbeat(clock, () => journal.setMeta("lastPlanned", String(plannedUntil()))));
     const orders = watchOrders({ kv, clock, random, log, keys, journal }, nodeId, (order) => carryOut(gateDeps, order));
     cleanup.add(() => orders.close());
     await orders.synced;
     cleanup.add(() => stopping.abort());
     log.info({ jobs: planner.size, prefix: config.prefix }, "agent is ready");
-    return { nodeId, stop: () => cleanup.run() };
+    return { nodeId, failed: failed.promise, stop: () => cleanup.run() };
   } catch (thrown) {
     await cleanup.run().catch(() => {});
     throw thrown;

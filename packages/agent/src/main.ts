@@ -1,10 +1,11 @@
 /** `fleetcron-agent`: reads its settings, runs the agent until it is told to stop, and says what is wrong in words with the right exit code. */
-import { accessSync, constants, mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { readFileSync, renameSync, writeFileSync } from "node:fs";
 import { setFlagsFromString } from "node:v8";
 import { Command, CommanderError } from "commander";
 import { systemClock } from "fleetcron-shared/base/clock";
 import { configNames, loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
-import { AppError, asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
+import { makeDataDir } from "fleetcron-shared/base/data-dir";
+import { asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
 import { createLog } from "fleetcron-shared/base/log";
 import { systemRandom } from "fleetcron-shared/base/random";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
@@ -61,7 +62,7 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
     program: "fleetcron-agent",
   });
   if (flags.printConfig === true) return void process.stdout.write(renderConfig(settings, SECRET_SETTINGS));
-  makeDataDir(settings.dataDir);
+  makeDataDir(settings.dataDir, { mode: 0o755, program: "agent" });
 
   const log = createLog({ level: settings.logLevel, name: "fleetcron-agent" });
   const kv = openEtcdKv(etcdOptions(settings), { clock: systemClock });
@@ -74,7 +75,10 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
       agentConfig(settings),
     );
     if (settings.readyFile !== undefined) writeReadyFile(settings.readyFile, { node: agent.nodeId, pid: process.pid });
-    await stopped.promise;
+    await Promise.race([stopped.promise, agent.failed]).catch(async (thrown: unknown) => {
+      await agent.stop();
+      throw thrown;
+    });
     log.info({ node: agent.nodeId }, "agent is stopping");
     await agent.stop();
   } finally {
@@ -91,18 +95,6 @@ function etcdOptions(settings: AgentSettings): EtcdOptions {
     ...(usesTls ? { tls } : {}),
     ...(settings.etcdUser === undefined ? {} : { user: settings.etcdUser, password: settings.etcdPassword ?? "" }),
   };
-}
-
-function makeDataDir(dataDir: string): void {
-  try {
-    mkdirSync(dataDir, { recursive: true, mode: 0o755 });
-    accessSync(dataDir, constants.W_OK | constants.X_OK);
-  } catch (thrown) {
-    throw new AppError("config/data-dir", `the data folder ${dataDir} cannot be used: ${asError(thrown).message}`, {
-      cause: thrown,
-      hint: "create it for the agent's user, or choose another with --data-dir",
-    });
-  }
 }
 
 /** Written whole or not at all. */
@@ -123,3 +115,5 @@ try {
     process.exitCode = error.row.exit;
   }
 }
+// Whatever still waits (for a tick's turn, for etcd) has its place in the journal.
+process.exit();

@@ -3,8 +3,8 @@
  * is in the data folder before etcd knows its hash, so it cannot be lost in between. Etcd away: the master does not start.
  */
 import { createHash } from "node:crypto";
-import { accessSync, constants, existsSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { dirname, join, resolve } from "node:path";
+import { readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { type Clock, toIso } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { IdSource } from "fleetcron-shared/base/ids";
@@ -19,27 +19,6 @@ export const ADMIN_TOKEN_FILE = "admin-token";
 const CLUSTER_FILE = "cluster";
 
 type Deps = { readonly kv: Kv; readonly keys: Keys; readonly clock: Clock; readonly random: Random; readonly newId: IdSource };
-
-/** Throws `config/data-dir`. */
-export function makeDataDir(dataDir: string): void {
-  try {
-    makeFolders(resolve(dataDir));
-    if (!statSync(dataDir).isDirectory()) throw new Error("it is not a folder");
-    accessSync(dataDir, constants.W_OK | constants.X_OK);
-  } catch (cause) {
-    throw new AppError("config/data-dir", `the data folder ${dataDir} cannot be used: ${asError(cause).message}`, {
-      cause,
-      hint: "create it for the master's user, or choose another with --data-dir",
-    });
-  }
-}
-
-/** One folder after the other: Node's own `recursive` never returns where a file system takes no folders (/proc). */
-function makeFolders(folder: string): void {
-  if (existsSync(folder)) return;
-  if (dirname(folder) !== folder) makeFolders(dirname(folder));
-  mkdirSync(folder, { mode: 0o700 });
-}
 
 /** The cluster's identity, made if there is none. Throws `cluster/mismatch` when this data folder belongs to another cluster. */
 export async function ensureCluster(deps: Deps, dataDir: string, timezone: string): Promise<ClusterMeta> {

@@ -14,6 +14,10 @@ const io: Io = {
   env: process.env,
   cwd: process.cwd(),
   home: homedir(),
+  get timezone() {
+    const { timeZone } = new Intl.DateTimeFormat().resolvedOptions();
+    return timeZone === "Etc/Unknown" ? undefined : timeZone;
+  },
   version: readVersion(),
   nodeVersion: process.versions.node,
   nodePath: process.execPath,

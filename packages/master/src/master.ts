@@ -4,6 +4,7 @@
  */
 import { hostname } from "node:os";
 import { type Clock, toIso } from "fleetcron-shared/base/clock";
+import { makeDataDir } from "fleetcron-shared/base/data-dir";
 import { createIdSource } from "fleetcron-shared/base/ids";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Random } from "fleetcron-shared/base/random";
@@ -15,9 +16,10 @@ import { openSession } from "fleetcron-shared/store/session";
 import { encode } from "fleetcron-shared/wire/codec";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import type { MasterConfig } from "./config.ts";
-import { ensureAdminToken, ensureCluster, makeDataDir } from "./first-start.ts";
+import { ensureAdminToken, ensureCluster } from "./first-start.ts";
 import { createServer, listen } from "./http/server.ts";
 import { followElection } from "./leader/leader.ts";
+import { openFileChecker } from "./ops/file-checker.ts";
 import { createOrderLease } from "./ops/order-lease.ts";
 import { createTimetable } from "./timetable.ts";
 import { openViews } from "./views.ts";
@@ -42,7 +44,7 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
   const newId = createIdSource(deps);
   const cleanup = new Cleanup();
   try {
-    makeDataDir(config.dataDir);
+    makeDataDir(config.dataDir, { mode: 0o700, program: "master" });
     const meta = await ensureCluster({ ...deps, keys, newId }, config.dataDir, config.timezone);
     if (meta.timezone !== config.timezone)
       log.warn({ cluster: meta.timezone, configured: config.timezone }, "the cluster keeps its own default time zone");
@@ -50,7 +52,9 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     cleanup.add(views.close);
     const orderLease = createOrderLease(deps);
     const timetable = createTimetable(meta.timezone);
-    const ops = { kv, keys, clock, log, newId, views, timetable, orderLease };
+    const fileChecker = openFileChecker(deps);
+    cleanup.add(fileChecker.close);
+    const ops = { kv, keys, clock, log, newId, views, timetable, orderLease, fileChecker };
 
     let isLeading = () => false;
     let hasStarted = false;

@@ -58,19 +58,22 @@ export function openViews(deps: MirrorDeps & { keys: Keys }): Views {
   };
 }
 
+/** What is read of a key, or was just written to it. */
+type Stored = Pick<KeyValue, "key" | "value" | "modRevision">;
+
 /** The job of a stored value. */
-export function jobEntry(kv: KeyValue): JobEntry {
+export function jobEntry(kv: Stored): JobEntry {
   const stored = decode<StoredJob>(kv.key, kv.value);
   return { stored, job: compileJob({ ...stored, revision: kv.modRevision }, stored.spec) };
 }
 
 /** The node of a stored value. */
-export function nodeEntry(kv: KeyValue): NodeEntry {
+export function nodeEntry(kv: Stored): NodeEntry {
   const info = decode<NodeInfo>(kv.key, kv.value);
   return { info, labels: effectiveLabels(info), revision: kv.modRevision };
 }
 
-export function statsEntry(kv: KeyValue): StatsEntry {
+export function statsEntry(kv: Stored): StatsEntry {
   return { stats: decode<JobStats>(kv.key, kv.value), revision: kv.modRevision };
 }
 

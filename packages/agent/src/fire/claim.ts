@@ -1,13 +1,14 @@
 /**
  * The claim protocol: a tick of an `interval` or `alone` job belongs to whoever creates its claim key; for `alone` the same transaction takes
- * the lock. The claim is keyed by the due time and never given back. Etcd away: throws `etcd/unreachable`, and the gate holds the tick; an
- * answer that was lost is looked up, so that our own claim is never taken for somebody else's.
+ * the lock. The claim is keyed by the due time and never given back. Etcd away: throws, and the gate holds the tick and asks again with the
+ * same execution id, so that a claim of ours whose answer was lost is never taken for somebody else's.
  */
 import { type Clock, type EpochMs, toIso } from "fleetcron-shared/base/clock";
 import { AppError, isCode } from "fleetcron-shared/base/errors";
 import type { Claim, Lock } from "fleetcron-shared/model/facts";
 import { absent, type KeyValue, type Kv, type Op, type Revision } from "fleetcron-shared/store/kv";
-import type { Session } from "fleetcron-shared/store/session";
+import { acquireLock } from "fleetcron-shared/store/lock";
+import type { Incarnation, Session } from "fleetcron-shared/store/session";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { ClaimLeases } from "../report/claim-leases.ts";
 import type { HeldLock } from "../run/execution.ts";
@@ -36,48 +37,68 @@ export type ClaimRequest = {
 export type ClaimResult =
   | { readonly type: "won"; readonly fence: Revision; readonly lock: HeldLock | undefined }
   | { readonly type: "lost" }
-  /** `alone`: the tick is free but the lock is taken. */
+  /** `alone`: nobody else has the tick, but the lock is taken. */
   | { readonly type: "busy"; readonly holder: Lock | undefined };
 
 export async function claimTick(deps: ClaimDeps, request: ClaimRequest): Promise<ClaimResult> {
-  if (request.look && (await deps.kv.get(request.claimKey)) !== undefined) return { type: "lost" };
-  const lease = await deps.leases.leaseFor(request.windowMs);
   const incarnation = deps.session.current();
   if (incarnation === undefined) throw new AppError("etcd/unreachable", "this agent has no session with etcd at the moment");
-
-  const at = toIso(deps.clock.now());
-  const claim: Claim = { v: 1, node: deps.nodeId, execution: request.execution, at };
-  const puts: Op[] = [{ op: "put", key: request.claimKey, value: encode(claim), lease }];
-  const reads: Op[] = [{ op: "get", key: request.claimKey }];
-  if (request.lockKey !== undefined) {
-    const lock: Lock = { v: 1, node: deps.nodeId, execution: request.execution, at, ...(request.held ? { held: true } : {}) };
-    puts.push({ op: "put", key: request.lockKey, value: encode(lock), lease: incarnation.lease });
-    reads.push({ op: "get", key: request.lockKey });
+  if (request.look) {
+    const found = await deps.kv.get(request.claimKey);
+    if (found !== undefined) return judge(deps, request, incarnation, found, undefined);
   }
-  const keys = request.lockKey === undefined ? [request.claimKey] : [request.claimKey, request.lockKey];
+  const lease = await deps.leases.leaseFor(request.windowMs);
+  const claim: Claim = { v: 1, node: deps.nodeId, execution: request.execution, at: toIso(deps.clock.now()) };
+  const puts: Op[] = [{ op: "put", key: request.claimKey, value: encode(claim), lease }];
+  const keys = [request.claimKey];
+  if (request.lockKey !== undefined) {
+    keys.push(request.lockKey);
+    puts.push({ op: "put", key: request.lockKey, value: lockValue(deps, request), lease: incarnation.lease });
+  }
   try {
-    const result = await deps.kv.txn({ if: keys.map(absent), then: puts, else: reads });
-    if (result.succeeded) return won(request, result.revision, incarnation.epoch);
+    const result = await deps.kv.txn({ if: keys.map(absent), then: puts, else: keys.map((key) => ({ op: "get", key })) });
+    if (result.succeeded) return won(request, result.revision, incarnation);
     const [claimed, locked] = result.results.map((read) => (read.op === "get" ? read.kv : undefined));
-    return judge(request, claimed, locked, incarnation.epoch);
+    return await judge(deps, request, incarnation, claimed, locked);
   } catch (thrown) {
     if (isCode(thrown, "etcd/lease-gone")) deps.leases.forget();
-    if (!isCode(thrown, "etcd/unknown-outcome")) throw thrown;
-    const claimed = await deps.kv.get(request.claimKey);
-    const locked = request.lockKey === undefined ? undefined : await deps.kv.get(request.lockKey);
-    if (claimed === undefined) throw new AppError("etcd/unreachable", "the claim was not written", { cause: thrown });
-    return judge(request, claimed, locked, incarnation.epoch);
+    throw thrown;
   }
 }
 
-function judge(request: ClaimRequest, claimed: KeyValue | undefined, locked: KeyValue | undefined, epoch: number): ClaimResult {
-  if (claimed !== undefined) {
-    const isOurs = tryDecode<Claim>(claimed.key, claimed.value)?.execution === request.execution;
-    return isOurs ? won(request, claimed.createRevision, epoch) : { type: "lost" };
-  }
-  return { type: "busy", holder: locked === undefined ? undefined : tryDecode<Lock>(locked.key, locked.value) };
+async function judge(
+  deps: ClaimDeps,
+  request: ClaimRequest,
+  incarnation: Incarnation,
+  claimed: KeyValue | undefined,
+  locked: KeyValue | undefined,
+): Promise<ClaimResult> {
+  if (claimed === undefined) return { type: "busy", holder: decodeLock(locked) };
+  if (tryDecode<Claim>(claimed.key, claimed.value)?.execution !== request.execution) return { type: "lost" };
+  if (request.lockKey === undefined) return won(request, claimed.createRevision, incarnation);
+  // Ours from an earlier try. The lock that came with it may have gone with its session: what is held counts.
+  const found = locked ?? (await deps.kv.get(request.lockKey));
+  if (found !== undefined && found.lease === incarnation.lease && decodeLock(found)?.execution === request.execution)
+    return won(request, found.createRevision, incarnation);
+  const lock = await acquireLock(deps.kv, { key: request.lockKey, value: lockValue(deps, request), lease: incarnation.lease });
+  return lock.acquired ? won(request, lock.fence, incarnation) : { type: "busy", holder: decodeLock(lock.holder) };
 }
 
-function won(request: ClaimRequest, fence: Revision, epoch: number): ClaimResult {
+function won(request: ClaimRequest, fence: Revision, { epoch }: Incarnation): ClaimResult {
   return { type: "won", fence, lock: request.lockKey === undefined ? undefined : { key: request.lockKey, fence, epoch } };
+}
+
+function lockValue(deps: ClaimDeps, request: ClaimRequest): string {
+  const lock: Lock = {
+    v: 1,
+    node: deps.nodeId,
+    execution: request.execution,
+    at: toIso(deps.clock.now()),
+    ...(request.held ? { held: true } : {}),
+  };
+  return encode(lock);
+}
+
+function decodeLock(found: KeyValue | undefined): Lock | undefined {
+  return found === undefined ? undefined : tryDecode<Lock>(found.key, found.value);
 }

@@ -6,75 +6,115 @@
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Job } from "fleetcron-shared/model/job";
+import type { JobKey } from "fleetcron-shared/model/job-spec";
 import type { Outcome, SkipReason } from "fleetcron-shared/model/record";
 import type { ActiveExecution } from "../run/executions.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
 import { Lanes } from "./lane.ts";
-import { launch } from "./launch.ts";
-import { takeLockInTurn, watchForReplacement } from "./lock-turn.ts";
+import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
+import { takePlace, waitForLock } from "./lock-turn.ts";
 import { lastRankMs, RANK_STEP_MS, rankOf } from "./rank.ts";
-import { postClusterVerdict, postVerdict } from "./verdicts.ts";
+import { cancelled, postClusterVerdict, postVerdict } from "./verdicts.ts";
 
-/** What `isOld` means for a read before the claim: somebody else may well have been here. */
+/** A tick older than this may well have been claimed by somebody else: read before the claim. */
 const FRESH_MS = 100;
 /** After the last rank's turn, before a tick that nobody takes gets its verdict. */
 const VERDICT_SPARE_MS = 500;
+const RETRY_MS = 150;
+/** Passed ticks are worked off at most so often. */
+const PASSED_EVERY_MS = 1000;
 
 export type ClusterGateDeps = CommonGateDeps & ClaimDeps;
 
 export class ClusterGate {
   readonly #deps: ClusterGateDeps;
   readonly #lanes: Lanes;
+  /** Jobs of which a tick waits for the execution on this node to end. */
+  readonly #queued = new Set<JobKey>();
 
   constructor(deps: ClusterGateDeps) {
     this.#deps = deps;
     this.#lanes = new Lanes(deps, {
       work: (tick) => this.#workHeld(tick),
-      isolated: (tick) => postClusterVerdict(deps, tick.job, tick.ruleId, tick.dueMs, { type: "skipped", reason: "isolated" }),
+      isolated: (tick) => this.#verdict(tick, { type: "skipped", reason: "isolated" }),
     });
   }
 
-  /** Ticks that wait for etcd. */
+  /** Ticks that wait for etcd, or for their predecessor. */
   get held(): number {
-    return this.#lanes.size;
+    return this.#lanes.size + this.#queued.size;
   }
 
   pass(job: Job, ruleId: string, dueMs: EpochMs, peers: readonly string[]): void {
-    const prefer = job.rules.find((rule) => rule.id === ruleId)?.target.prefer ?? [];
-    const rank = rankOf(this.#deps.nodeId, peers, prefer, job.key, dueMs);
-    const ageMs = this.#deps.clock.now() - dueMs;
-    const tick = { job, ruleId, dueMs, peers, rank, holdUntilMono: this.#deps.clock.mono() + job.holdForMs - Math.max(0, ageMs) };
-    const waitMs = rank * RANK_STEP_MS - ageMs;
-    if (rank === 0 || waitMs <= 0) void this.#compete(tick);
+    const tick = this.#tick(job, ruleId, dueMs, peers);
+    const waitMs = tick.rank * RANK_STEP_MS - (this.#deps.clock.now() - dueMs);
+    if (tick.rank === 0 || waitMs <= 0) void this.#compete(tick);
     else this.#deps.clock.after(waitMs, () => void this.#compete(tick));
   }
 
+  /** Works off ticks that passed while nobody could fire them: each after the one before. */
+  async passInTurn(job: Job, ruleId: string, dueMs: readonly EpochMs[], peers: readonly string[]): Promise<void> {
+    const { clock } = this.#deps;
+    for (const each of dueMs) {
+      const startedMono = clock.mono();
+      const tick = this.#tick(job, ruleId, each, peers);
+      while ((await this.#workHeld(tick).catch(() => "busy")) === "busy") await clock.sleep(RETRY_MS);
+      await clock.sleep(Math.max(0, startedMono + PASSED_EVERY_MS - clock.mono()));
+    }
+  }
+
+  #tick(job: Job, ruleId: string, dueMs: EpochMs, peers: readonly string[]): ClusterTick {
+    const { clock, nodeId } = this.#deps;
+    const prefer = job.rules.find((rule) => rule.id === ruleId)?.target.prefer ?? [];
+    const rank = rankOf(nodeId, peers, prefer, job.key, dueMs);
+    const ageMs = Math.max(0, clock.now() - dueMs);
+    const holdUntilMono = clock.mono() + Math.min(job.holdForMs, job.misfireWindowMs) - ageMs;
+    return { job, ruleId, dueMs, execution: this.#deps.newId(), peers, rank, holdUntilMono };
+  }
+
   async #compete(tick: ClusterTick): Promise<void> {
-    const { job } = tick;
     try {
-      if (!this.#isCurrent(tick)) return this.#leave(tick, "cancelled");
-      if (this.#lanes.has(job.key)) return this.#lanes.join(tick) ? undefined : this.#leave(tick, "overlap");
-      if (this.#deps.isDraining()) return this.#leave(tick, "drained");
-      const active = job.kind === "interval" ? this.#deps.executions.of(job.key) : [];
-      if (active.length > 0 && !(await this.#afterOverlap(tick, active))) return this.#leave(tick, "overlap");
-      if (!(await this.#takeSlot(tick))) return this.#leave(tick, "capacity");
-      const execution = this.#begin(tick);
+      const execution = await this.#enter(tick);
+      if (execution === "held") return;
+      if (typeof execution === "string") return this.#leave(tick, execution);
       const result = await this.#claim(tick, execution, false);
-      if (result.type === "busy" && (result.holder?.held || job.overlap !== "skip")) return this.#busy(tick, execution, result);
-      if (result.type === "busy")
-        this.#verdict(tick, {
-          type: "skipped",
-          reason: "overlap",
-          detail: `execution ${result.holder?.execution} runs on ${result.holder?.node}`,
-        });
+      if (result.type === "busy" && (result.holder?.held || tick.job.overlap !== "skip")) return await this.#busy(tick, execution, result);
+      if (result.type === "busy") this.#verdict(tick, overlapWith(result));
       if (result.type !== "won") return this.#drop(execution);
       await this.#run(tick, execution, result);
     } catch (thrown) {
-      this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot decide on a tick");
-      if (!this.#lanes.join(tick)) this.#leave(tick, "isolated");
+      this.#deps.log.error({ job: tick.job.key, error: asError(thrown).message }, "cannot decide on a tick");
     }
+  }
+
+  /** Past drain, overlap and capacity: the execution, whose slot is taken. Else why the tick is left to others, or that it was put into its lane. */
+  async #enter(tick: ClusterTick): Promise<ActiveExecution | SkipReason | "held"> {
+    const { job } = tick;
+    const { slots, executions, clock } = this.#deps;
+    const giveUpMono = clock.mono() + job.misfireWindowMs;
+    for (let hasSlot = false; ; ) {
+      const active = job.kind === "interval" ? executions.of(job.key) : [];
+      const inTheWay = this.#inTheWay(tick) ?? (active.length > 0 ? "active" : undefined);
+      if (inTheWay === undefined && (hasSlot || slots.tryTake())) return this.#begin(tick);
+      if (hasSlot) slots.release();
+      hasSlot = false;
+      if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : "overlap";
+      if (inTheWay === "active") {
+        if (!(await this.#afterOverlap(job, active))) return "overlap";
+      } else if (inTheWay !== undefined) return inTheWay;
+      else {
+        hasSlot = await this.#takeSlot(giveUpMono - clock.mono());
+        if (!hasSlot) return "capacity";
+      }
+    }
+  }
+
+  #inTheWay(tick: ClusterTick): "cancelled" | "lane" | "drained" | undefined {
+    if (!this.#isCurrent(tick)) return "cancelled";
+    if (this.#lanes.has(tick.job.key)) return "lane";
+    return this.#deps.isDraining() ? "drained" : undefined;
   }
 
   /** The claim; when etcd is away the execution is given up again and the tick goes into its lane. */
@@ -94,11 +134,10 @@ export class ClusterGate {
         held,
       });
     } catch (thrown) {
-      this.#drop(execution);
+      this.#deps.executions.shelve(execution);
+      this.#deps.slots.release();
       if (held) throw thrown;
-      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) {
-        this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
-      }
+      if (!isTransient(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
       if (!this.#lanes.join(tick)) this.#leave(tick, "isolated");
       return { type: "held" };
     }
@@ -106,69 +145,87 @@ export class ClusterGate {
 
   /** The head of a lane: claim it and run it to its end, or find that somebody else did. */
   async #workHeld(tick: ClusterTick): Promise<"done" | "busy"> {
-    if (!this.#isCurrent(tick)) {
-      this.#leave(tick, "cancelled");
+    const { job } = tick;
+    const { clock, slots, executions } = this.#deps;
+    const reason = !this.#isCurrent(tick) ? "cancelled" : this.#deps.isDraining() ? "drained" : undefined;
+    if (reason !== undefined) {
+      this.#leave(tick, reason);
       return "done";
     }
-    if (this.#deps.clock.now() - tick.dueMs > tick.job.misfireWindowMs) {
+    if (clock.now() - tick.dueMs > job.misfireWindowMs) {
       this.#verdict(tick, { type: "missed", reason: "misfireWindow" });
       return "done";
     }
-    if (this.#deps.executions.countOf(tick.job.key) > 0 || !this.#deps.slots.tryTake()) return "busy";
+    if (executions.countOf(job.key) > 0 || !slots.tryTake()) return "busy";
     const execution = this.#begin(tick);
     const result = await this.#claim(tick, execution, true);
-    if (result.type !== "won") {
-      this.#drop(execution);
-      return result.type === "busy" ? "busy" : "done";
+    if (result.type === "busy") {
+      executions.shelve(execution);
+      slots.release();
+      return "busy";
     }
-    await this.#run(tick, execution, result);
+    if (result.type !== "won") this.#drop(execution);
+    else await this.#run(tick, execution, result);
     return "done";
   }
 
   /** `alone`, and the lock is taken: wait in line behind etcd's delays, or queue or replace as the job says. */
   async #busy(tick: ClusterTick, execution: ActiveExecution, result: ClaimResult & { type: "busy" }): Promise<void> {
+    const { executions, slots } = this.#deps;
+    slots.release();
     if (result.holder?.held) {
-      this.#drop(execution);
+      executions.shelve(execution);
       if (!this.#lanes.join(tick)) this.#leave(tick, "overlap");
       return;
     }
-    this.#deps.slots.release();
-    const turn = await takeLockInTurn(this.#deps, execution, tick).catch((thrown: unknown) => {
-      this.#deps.log.warn({ job: tick.job.key, error: asError(thrown).message }, "cannot stand in line for a lock");
-      return "unreachable" as const;
-    });
-    if (typeof turn === "string") {
-      if (turn === "unreachable" && !this.#lanes.join(tick)) this.#leave(tick, "isolated");
-      if (turn === "taken") this.#verdict(tick, { type: "skipped", reason: "overlap", detail: "another execution is queued already" });
-      return this.#deps.executions.move(execution, "ended");
+    const place = await this.#placeInLine(tick, execution);
+    if (typeof place === "string") {
+      executions.move(execution, "ended");
+      if (place === "isolated") this.#verdict(tick, { type: "skipped", reason: "isolated" });
+      if (place === "taken") this.#verdict(tick, { type: "skipped", reason: "overlap", detail: "another execution is queued already" });
+      return;
     }
-    execution.lock = turn;
-    execution.fence = turn.fence;
-    await this.#deps.slots.take(new AbortController().signal);
-    await this.#launch(execution);
+    const lock = await waitForLock(this.#deps, execution, place);
+    if (lock === undefined) return this.#cancel(tick, execution);
+    execution.lock = lock;
+    execution.fence = lock.fence;
+    await launchWithSlot(this.#deps, execution);
   }
 
-  async #launch(execution: ActiveExecution): Promise<void> {
-    const stopWatching =
-      execution.lock !== undefined && execution.job.overlap === "replace" ? watchForReplacement(this.#deps, execution) : undefined;
-    await launch(this.#deps, execution);
-    stopWatching?.();
+  async #placeInLine(tick: ClusterTick, execution: ActiveExecution) {
+    for (;;) {
+      try {
+        return await takePlace(this.#deps, execution, tick);
+      } catch (thrown) {
+        if (!isTransient(thrown)) throw thrown;
+        if (isCode(thrown, "etcd/lease-gone")) this.#deps.leases.forget();
+        if (this.#deps.clock.mono() > tick.holdUntilMono) return "isolated";
+        await this.#deps.clock.sleep(RETRY_MS);
+      }
+    }
   }
 
   #begin(tick: ClusterTick): ActiveExecution {
-    return this.#deps.executions.begin(this.#deps.newId(), tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
+    return this.#deps.executions.begin(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
   }
 
   /** The tick is ours: run it, unless its job has changed while we asked. */
   async #run(tick: ClusterTick, execution: ActiveExecution, result: ClaimResult & { type: "won" }): Promise<void> {
     execution.fence = result.fence;
     execution.lock = result.lock;
-    if (this.#isCurrent(tick)) return this.#launch(execution);
-    postVerdict(this.#deps, tick.job, execution.origin, { type: "skipped", reason: "cancelled" }, { lock: result.lock });
-    this.#drop(execution);
+    if (this.#isCurrent(tick) && execution.killRequest === undefined) return launchReplaceable(this.#deps, execution);
+    this.#deps.slots.release();
+    this.#cancel(tick, execution);
   }
 
-  /** Gives back a slot and an execution that came to nothing. */
+  /** A tick that is ours does not run after all. */
+  #cancel(tick: ClusterTick, execution: ActiveExecution): void {
+    const { id, lock, origin } = execution;
+    postVerdict(this.#deps, tick.job, origin, cancelled(execution), { execution: id, lock });
+    this.#deps.executions.move(execution, "ended");
+  }
+
+  /** Gives back the slot and the execution of a tick that somebody else has. */
   #drop(execution: ActiveExecution): void {
     if (execution.state === "ended") return;
     this.#deps.executions.move(execution, "ended");
@@ -176,18 +233,20 @@ export class ClusterGate {
   }
 
   /** Interval jobs: what to do about an execution on this node; false leaves the tick to others. */
-  async #afterOverlap(tick: ClusterTick, active: readonly ActiveExecution[]): Promise<boolean> {
-    if (tick.job.overlap === "skip" || active.length > 1) return false;
-    if (tick.job.overlap === "replace")
+  async #afterOverlap(job: Job, active: readonly ActiveExecution[]): Promise<boolean> {
+    if (job.overlap === "skip" || this.#queued.has(job.key)) return false;
+    this.#queued.add(job.key);
+    this.#deps.executions.onChanged();
+    if (job.overlap === "replace")
       for (const execution of active) execution.kill({ by: "fleetcron", reason: "replaced by a later execution" });
     await Promise.all(active.map((execution) => execution.ended));
-    return this.#isCurrent(tick);
+    this.#queued.delete(job.key);
+    return true;
   }
 
-  async #takeSlot(tick: ClusterTick): Promise<boolean> {
-    if (this.#deps.slots.tryTake()) return true;
+  async #takeSlot(limitMs: number): Promise<boolean> {
     const stop = new AbortController();
-    const cancel = this.#deps.clock.after(tick.job.misfireWindowMs, () => stop.abort());
+    const cancel = this.#deps.clock.after(limitMs, () => stop.abort());
     const taken = await this.#deps.slots.take(stop.signal);
     cancel();
     return taken;
@@ -201,10 +260,20 @@ export class ClusterGate {
   }
 
   #verdict(tick: ClusterTick, outcome: Outcome): void {
-    postClusterVerdict(this.#deps, tick.job, tick.ruleId, tick.dueMs, outcome);
+    postClusterVerdict(this.#deps, tick.job, tick, outcome, { execution: tick.execution });
+    this.#deps.executions.unshelve(tick.execution);
   }
 
   #isCurrent(tick: ClusterTick): boolean {
     return this.#deps.isCurrentJob(tick.job);
   }
+}
+
+function overlapWith({ holder }: ClaimResult & { type: "busy" }): Outcome {
+  const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} runs on ${holder.node}` };
+  return { type: "skipped", reason: "overlap", ...detail };
+}
+
+function isTransient(thrown: unknown): boolean {
+  return isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone");
 }

@@ -2,7 +2,7 @@
  * Who decides whether a tick may run: takes what the plan says is due, in batches, and sends each tick through the gate of its kind.
  * Ranges of ticks that passed while nobody could fire them get their verdicts here. Etcd away: see the gates.
  */
-import { asError } from "fleetcron-shared/base/errors";
+import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Job } from "fleetcron-shared/model/job";
 import type { Outcome } from "fleetcron-shared/model/record";
 import { claimDueMs } from "fleetcron-shared/wire/keys";
@@ -11,25 +11,30 @@ import { jobOf, type PlannedJob, type PlannedRule } from "../plan/planned-job.ts
 import type { DueRule } from "../plan/planner.ts";
 import { ClusterGate, type ClusterGateDeps } from "./cluster-gate.ts";
 import { passCommon } from "./common-gate.ts";
+import { HeldCommon } from "./held-common.ts";
 import { postClusterVerdict, postVerdict } from "./verdicts.ts";
 
 /** Jobs that fire often are not parsed each time. */
 const PARSED_JOBS = 2000;
+const HOLD_SPARE_MS = 5000;
+const RETRY_RANGE_MS = 5000;
 
 type Parsed = ReturnType<typeof jobOf>;
 
 export class Gate {
   readonly #deps: ClusterGateDeps;
   readonly #cluster: ClusterGate;
+  readonly #heldCommon: HeldCommon;
   readonly #parsed = new Map<PlannedJob, Parsed>();
 
   constructor(deps: ClusterGateDeps) {
     this.#deps = deps;
     this.#cluster = new ClusterGate(deps);
+    this.#heldCommon = new HeldCommon(deps);
   }
 
   get held(): number {
-    return this.#cluster.held;
+    return this.#cluster.held + this.#heldCommon.size;
   }
 
   pass(due: readonly DueRule[]): void {
@@ -46,12 +51,18 @@ export class Gate {
     const { job, dispatch } = this.#parse(item.job);
     if (item.missed) this.#range(job, item.rule, item.missed, { type: "missed", reason: "misfireWindow" });
     if (item.skipped) this.#range(job, item.rule, item.skipped, { type: "skipped", reason: "misfireSkip" });
-    const inTurn = job.kind === "common" && job.misfire === "all" && item.fire.length > 1;
-    if (inTurn) return void this.#oneAfterAnother(job, item);
-    for (const dueMs of item.fire) {
-      if (job.kind === "common") passCommon(this.#deps, job, { type: "tick", ruleId: item.rule.id, dueMs });
-      else this.#cluster.pass(job, item.rule.id, dueMs, dispatch.rules[item.rule.id] ?? []);
-    }
+    const inTurn = job.misfire === "all" && item.fire.length > 1;
+    if (job.kind !== "common") {
+      const peers = dispatch.rules[item.rule.id] ?? [];
+      if (inTurn) void this.#cluster.passInTurn(job, item.rule.id, item.fire, peers);
+      else for (const dueMs of item.fire) this.#cluster.pass(job, item.rule.id, dueMs, peers);
+    } else if (inTurn) void this.#oneAfterAnother(job, item);
+    else for (const dueMs of item.fire) this.#passCommon(job, item.rule.id, dueMs);
+  }
+
+  #passCommon(job: Job, ruleId: string, dueMs: number): void {
+    const origin = { type: "tick", ruleId, dueMs } as const;
+    if (!this.#heldCommon.takes(job, origin)) passCommon(this.#deps, job, origin);
   }
 
   /** `misfire: all`: every passed tick runs, each after the one before, at most one a second. */
@@ -59,7 +70,7 @@ export class Gate {
     for (const dueMs of item.fire) {
       if (!this.#deps.isCurrentJob(job)) return;
       await Promise.all(this.#deps.executions.of(job.key).map((execution) => execution.ended));
-      passCommon(this.#deps, job, { type: "tick", ruleId: item.rule.id, dueMs });
+      this.#passCommon(job, item.rule.id, dueMs);
       await this.#deps.clock.sleep(1000);
     }
   }
@@ -68,12 +79,14 @@ export class Gate {
     if (job.kind === "common")
       return postVerdict(this.#deps, job, { type: "tick", ruleId: rule.id, dueMs: range.firstMs }, outcome, { range });
     // Other nodes may have run these ticks or may still be holding them: look when that is over.
-    const waitMs = job.holdForMs + 5000;
-    this.#deps.clock.after(waitMs, () => {
-      void this.#clusterRange(job, rule, range, outcome).catch((thrown: unknown) => {
-        this.#deps.log.warn({ job: job.key, error: asError(thrown).message }, "cannot tell which passed ticks were claimed");
+    const look = (waitMs: number) =>
+      this.#deps.clock.after(waitMs, () => {
+        void this.#clusterRange(job, rule, range, outcome).catch((thrown: unknown) => {
+          this.#deps.log.warn({ job: job.key, error: asError(thrown).message }, "cannot tell yet which passed ticks were claimed");
+          if (!isCode(thrown, "etcd/closed")) look(RETRY_RANGE_MS);
+        });
       });
-    });
+    look(job.holdForMs + HOLD_SPARE_MS);
   }
 
   async #clusterRange(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): Promise<void> {
@@ -89,7 +102,7 @@ export class Gate {
       if (!claimed.has(dueMs)) open = { firstMs: open?.firstMs ?? dueMs, lastMs: dueMs, count: (open?.count ?? 0) + 1 };
       dueMs = rule.when.instants.nextAfter(dueMs);
     }
-    if (open !== undefined) postClusterVerdict(this.#deps, job, rule.id, open.lastMs, outcome, open);
+    if (open !== undefined) postClusterVerdict(this.#deps, job, { ruleId: rule.id, dueMs: open.lastMs }, outcome, { range: open });
   }
 
   #parse(planned: PlannedJob): Parsed {

@@ -63,6 +63,7 @@ export class Lanes {
         if ((await this.#steps.work(head)) === "done") lane.shift();
         else await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {
+        if (isCode(thrown, "etcd/closed")) return;
         if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) {
           this.#deps.log.error({ job: jobKey, error: asError(thrown).message }, "cannot claim a held tick");
         }

@@ -6,20 +6,25 @@ import { type RunDeps, runExecution } from "../run/run-execution.ts";
 
 /** Runs an execution whose slot is taken. Never rejects. */
 export async function launch(deps: RunDeps, execution: ActiveExecution): Promise<void> {
-  if (deps.stopping.aborted) return;
   try {
     await runExecution(deps, execution);
   } catch (thrown) {
     const error = asError(thrown);
-    deps.log.error(
-      { job: execution.job.key, execution: execution.id, error: error.message, stack: error.stack },
-      "an execution could not be run",
-    );
-    if (execution.state === "ended") return;
-    const { id, job, origin, attempt, lock } = execution;
-    const outcome = { type: "spawnFailed", error: `fault in the agent: ${error.message}` } as const;
-    const facts = { execution: id, job, origin, attempt, finalAttempt: true, outcome, success: false, endMs: deps.clock.now() };
-    deps.outbox.post({ record: recordOf(deps.host, facts), lock });
-    deps.executions.move(execution, "ended");
+    const about = { job: execution.job.key, execution: execution.id };
+    deps.log.error({ ...about, error: error.message, stack: error.stack }, "an execution could not be run");
+    try {
+      giveUp(deps, execution, error.message);
+    } catch (again) {
+      deps.log.error({ ...about, error: asError(again).message }, "the end of an execution could not be noted");
+    }
   }
+}
+
+function giveUp(deps: RunDeps, execution: ActiveExecution, fault: string): void {
+  if (execution.state === "ended") return;
+  const { id, job, origin, attempt, lock } = execution;
+  const outcome = { type: "spawnFailed", error: `fault in the agent: ${fault}` } as const;
+  const facts = { execution: id, job, origin, attempt, finalAttempt: true, outcome, success: false, endMs: deps.clock.now() };
+  deps.outbox.post({ record: recordOf(deps.host, facts), lock });
+  deps.executions.move(execution, "ended");
 }

@@ -1,88 +1,120 @@
 /**
- * `alone` with `overlap: queue` or `replace`: one execution in the cluster may stand next in line for the lock (`locks/<group>/<job>/next`).
- * Its tick is claimed with its place in the line. Etcd away: it goes on waiting; its place lives as long as the session.
+ * Waiting for the lock of an `alone` job (`overlap: queue` or `replace`): one execution in the cluster may stand next in line
+ * (`locks/<group>/<job>/next`). A tick is claimed together with its place in the line. Etcd away: it goes on waiting; its place lives as long as
+ * the session and is taken again under the next one.
  */
 import { toIso } from "fleetcron-shared/base/clock";
 import { isCode } from "fleetcron-shared/base/errors";
 import type { Claim, Lock, LockNext } from "fleetcron-shared/model/facts";
-import { absent, sameIncarnation } from "fleetcron-shared/store/kv";
+import { absent, type Compare, type KeyValue, type Op, sameIncarnation } from "fleetcron-shared/store/kv";
 import { acquireLock } from "fleetcron-shared/store/lock";
+import type { Incarnation } from "fleetcron-shared/store/session";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { HeldLock } from "../run/execution.ts";
 import type { ActiveExecution } from "../run/executions.ts";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
-import { postVerdict } from "./verdicts.ts";
 
 const POLL_MS = 100;
 
-/** `lost`: somebody else claimed the tick. `taken`: the place next in line is occupied. `cancelled`: it got its verdict here. */
-export type Turn = HeldLock | "lost" | "taken" | "cancelled";
+/** The place next in line; `revision` names its incarnation. */
+export type Place = { readonly key: string; readonly value: string; readonly revision: number; readonly epoch: number };
 
-/** Claims the tick together with the place next in line, then waits for the lock. */
-export async function takeLockInTurn(deps: ClusterGateDeps, execution: ActiveExecution, tick: ClusterTick): Promise<Turn> {
-  const { kv, keys, session } = deps;
-  const { job } = tick;
-  const claimKey = keys.claim(job.group, job.id, tick.ruleId, tick.dueMs);
-  const nextKey = keys.lockNext(job.group, job.id);
-  const incarnation = await session.trusted();
-  const at = toIso(deps.clock.now());
-  const claim: Claim = { v: 1, node: deps.nodeId, execution: execution.id, at };
-  const next: LockNext = { v: 1, node: deps.nodeId, execution: execution.id, at, replace: job.overlap === "replace" };
-  const result = await kv.txn({
-    if: [absent(claimKey), absent(nextKey)],
-    then: [
-      { op: "put", key: claimKey, value: encode(claim), lease: await deps.leases.leaseFor(job.misfireWindowMs) },
-      { op: "put", key: nextKey, value: encode(next), lease: incarnation.lease },
-    ],
-    else: [{ op: "get", key: claimKey }],
-  });
-  if (!result.succeeded) {
-    const [read] = result.results;
-    return read?.op === "get" && read.kv !== undefined ? "lost" : "taken";
-  }
-  return waitForLock(deps, execution, { nextKey, nextRevision: result.revision });
-}
-
-async function waitForLock(
+/**
+ * Takes the place next in line, for a tick together with its claim. `lost`: somebody else claimed the tick. `taken`: the place is occupied.
+ * Throws when etcd is away; asking again with the same execution finds what an earlier try has written.
+ */
+export async function takePlace(
   deps: ClusterGateDeps,
   execution: ActiveExecution,
-  place: { nextKey: string; nextRevision: number },
-): Promise<Turn> {
+  tick: ClusterTick | undefined,
+): Promise<Place | "lost" | "taken"> {
+  const { kv, keys } = deps;
+  const { job, id } = execution;
+  const incarnation = await deps.session.trusted();
+  const at = toIso(deps.clock.now());
+  const next: LockNext = { v: 1, node: deps.nodeId, execution: id, at, replace: job.overlap === "replace" };
+  const place = { key: keys.lockNext(job.group, job.id), value: encode(next), epoch: incarnation.epoch };
+  const conditions: Compare[] = [absent(place.key)];
+  const puts: Op[] = [{ op: "put", key: place.key, value: place.value, lease: incarnation.lease }];
+  if (tick !== undefined) {
+    const key = keys.claim(job.group, job.id, tick.ruleId, tick.dueMs);
+    const claimed = await kv.get(key);
+    if (claimed !== undefined && tryDecode<Claim>(key, claimed.value)?.execution !== id) return "lost";
+    const claim: Claim = { v: 1, node: deps.nodeId, execution: id, at };
+    conditions.push(claimed === undefined ? absent(key) : sameIncarnation(key, claimed.createRevision));
+    if (claimed === undefined) puts.push({ op: "put", key, value: encode(claim), lease: await deps.leases.leaseFor(job.misfireWindowMs) });
+  }
+  const result = await kv.txn({ if: conditions, then: puts, else: [{ op: "get", key: place.key }] });
+  if (result.succeeded) return { ...place, revision: result.revision };
+  const [read] = result.results;
+  const occupied = read?.op === "get" ? read.kv : undefined;
+  if (occupied === undefined) return "lost";
+  return isOurs(occupied, id, incarnation) ? { ...place, revision: occupied.createRevision } : "taken";
+}
+
+/** Waits for the lock, with the place in the line; undefined when the execution was ended or its job changed meanwhile. */
+export async function waitForLock(deps: ClusterGateDeps, execution: ActiveExecution, taken: Place): Promise<HeldLock | undefined> {
   const { kv, keys, session, clock } = deps;
-  const { job } = execution;
-  const lockKey = keys.lock(job.group, job.id);
-  const stop = new AbortController();
-  execution.onKill = () => stop.abort();
-  while (!stop.signal.aborted && deps.isCurrent(execution)) {
+  const key = keys.lock(execution.job.group, execution.job.id);
+  const lock: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(clock.now()) };
+  const value = encode(lock);
+  let place: Place | undefined = taken;
+  const stop = execution.untilUnwanted(deps.isCurrent);
+  while (!stop.signal.aborted) {
     const incarnation = session.current();
-    if (incarnation !== undefined) {
-      try {
-        const value: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(clock.now()) };
-        const lock = await acquireLock(kv, { key: lockKey, value: encode(value), lease: incarnation.lease });
-        if (lock.acquired) {
-          await giveUpPlace(deps, place);
-          execution.onKill = undefined;
-          return { key: lockKey, fence: lock.fence, epoch: incarnation.epoch };
+    try {
+      if (incarnation !== undefined) {
+        if (place?.epoch !== incarnation.epoch) place = await placeAgain(deps, execution, taken, incarnation);
+        const own = place;
+        const and = own && { if: [sameIncarnation(own.key, own.revision)], then: [{ op: "delete", key: own.key } as const] };
+        const result = await acquireLock(kv, { key, value, lease: incarnation.lease, ...(and === undefined ? {} : { and }) });
+        if (result.acquired) {
+          stop.done();
+          return { key, fence: result.fence, epoch: incarnation.epoch };
         }
-      } catch (thrown) {
-        if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) throw thrown;
+        if (result.holder === undefined) place = undefined;
       }
+    } catch (thrown) {
+      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) throw thrown;
     }
     await clock.sleep(POLL_MS, stop.signal);
   }
-  execution.onKill = undefined;
-  await giveUpPlace(deps, place);
-  postVerdict(deps, job, execution.origin, { type: "skipped", reason: "cancelled" });
-  return "cancelled";
+  stop.done();
+  if (place !== undefined) await giveUpPlace(deps, place);
+  return undefined;
+}
+
+/** The place under a new session; undefined when somebody else has it by now: then the execution waits beside the line. */
+async function placeAgain(
+  deps: ClusterGateDeps,
+  execution: ActiveExecution,
+  former: Place,
+  incarnation: Incarnation,
+): Promise<Place | undefined> {
+  const { key, value } = former;
+  const result = await deps.kv.txn({
+    if: [absent(key)],
+    then: [{ op: "put", key, value, lease: incarnation.lease }],
+    else: [{ op: "get", key }],
+  });
+  if (result.succeeded) return { ...former, revision: result.revision, epoch: incarnation.epoch };
+  const [read] = result.results;
+  const found = read?.op === "get" ? read.kv : undefined;
+  if (found === undefined || !isOurs(found, execution.id, incarnation)) return undefined;
+  return { ...former, revision: found.createRevision, epoch: incarnation.epoch };
+}
+
+function isOurs(place: KeyValue, execution: string, incarnation: Incarnation): boolean {
+  return place.lease === incarnation.lease && tryDecode<LockNext>(place.key, place.value)?.execution === execution;
 }
 
 /** A place that could not be given up vanishes with the session. */
-async function giveUpPlace(deps: ClusterGateDeps, place: { nextKey: string; nextRevision: number }): Promise<void> {
+export async function giveUpPlace(deps: ClusterGateDeps, place: Place): Promise<void> {
   try {
-    await deps.kv.txn({ if: [sameIncarnation(place.nextKey, place.nextRevision)], then: [{ op: "delete", key: place.nextKey }] });
+    await deps.kv.txn({ if: [sameIncarnation(place.key, place.revision)], then: [{ op: "delete", key: place.key }] });
   } catch (thrown) {
-    deps.log.warn({ key: place.nextKey, error: String(thrown) }, "cannot give up the place next in line");
+    deps.log.warn({ key: place.key, error: String(thrown) }, "cannot give up the place next in line");
   }
 }
 
@@ -94,7 +126,8 @@ export function watchForReplacement(deps: ClusterGateDeps, execution: ActiveExec
     while (!stop.signal.aborted) {
       const found = await deps.kv.get(key).catch(() => undefined);
       const next = found === undefined ? undefined : tryDecode<LockNext>(key, found.value);
-      if (next?.replace) return execution.kill({ by: "fleetcron", reason: `replaced by execution ${next.execution} on ${next.node}` });
+      if (next?.replace && next.execution !== execution.id)
+        return execution.kill({ by: "fleetcron", reason: `replaced by execution ${next.execution} on ${next.node}` });
       await deps.clock.sleep(POLL_MS, stop.signal);
     }
   })();

@@ -2,16 +2,18 @@
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Lock, Order } from "fleetcron-shared/model/facts";
-import type { Job } from "fleetcron-shared/model/job";
 import { compileJob } from "fleetcron-shared/model/job-compile";
+import type { Outcome } from "fleetcron-shared/model/record";
 import { acquireLock } from "fleetcron-shared/store/lock";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { Planner } from "../plan/planner.ts";
-import type { Origin } from "../run/execution.ts";
+import type { HeldLock, Origin } from "../run/execution.ts";
+import type { ActiveExecution } from "../run/executions.ts";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import { passCommon } from "./common-gate.ts";
-import { launch } from "./launch.ts";
-import { postVerdict } from "./verdicts.ts";
+import { launchWithSlot } from "./launch-alone.ts";
+import { takePlace, waitForLock } from "./lock-turn.ts";
+import { cancelled, postVerdict } from "./verdicts.ts";
 
 const POLL_MS = 100;
 
@@ -39,46 +41,61 @@ export function carryOut(deps: OrderDeps, order: Order): void {
   const origin: Origin = { type: "order", orderId: order.id, ruleId: order.rerun?.ruleId, dueMs, env: order.env };
   const attempt = order.rerun?.attempt ?? 1;
   if (job.kind !== "alone") return passCommon(deps, job, origin, { execution: order.execution, attempt });
-  void runAlone(deps, job, origin, { execution: order.execution, attempt });
+  const execution = deps.executions.begin(order.execution, job, origin, attempt);
+  void runAlone(deps, execution).catch((thrown: unknown) => {
+    deps.log.error({ job: job.key, error: asError(thrown).message }, "an order cannot be carried out");
+    giveUp(deps, execution, { type: "spawnFailed", error: `fault in the agent: ${asError(thrown).message}` });
+  });
 }
 
 /** An `alone` job runs under its lock, ordered or not; `overlap` says whether the order waits for it. */
-async function runAlone(deps: OrderDeps, job: Job, origin: Origin, options: { execution: string; attempt: number }): Promise<void> {
-  const execution = deps.executions.begin(options.execution, job, origin, options.attempt);
-  const stop = new AbortController();
-  execution.onKill = () => stop.abort();
-  const lockKey = deps.keys.lock(job.group, job.id);
-  const giveUpMono = deps.clock.mono() + Math.max(job.holdForMs, job.overlap === "skip" ? 0 : job.misfireWindowMs);
-  let busyWith: string | undefined;
-  while (!stop.signal.aborted && deps.clock.mono() <= giveUpMono) {
-    const incarnation = deps.session.current();
-    try {
-      if (incarnation !== undefined) {
-        const value: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(deps.clock.now()) };
-        const lock = await acquireLock(deps.kv, { key: lockKey, value: encode(value), lease: incarnation.lease });
-        if (lock.acquired) {
-          execution.lock = { key: lockKey, fence: lock.fence, epoch: incarnation.epoch };
-          execution.fence = lock.fence;
-          if (!(await deps.slots.take(stop.signal))) break;
-          execution.onKill = undefined;
-          return launch(deps, execution);
-        }
-        busyWith = lock.holder === undefined ? undefined : tryDecode<Lock>(lockKey, lock.holder.value)?.execution;
-        if (job.overlap === "skip") break;
-      }
-    } catch (thrown) {
-      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) {
-        deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot take the lock for an order");
-      }
-    }
-    await deps.clock.sleep(POLL_MS, stop.signal);
-  }
-  const reason = stop.signal.aborted ? "cancelled" : busyWith === undefined ? "isolated" : "overlap";
-  const outcome = {
-    type: "skipped",
-    reason,
-    ...(busyWith === undefined ? {} : { detail: `execution ${busyWith} holds the lock` }),
-  } as const;
-  postVerdict(deps, job, origin, outcome, { lock: execution.lock });
+async function runAlone(deps: OrderDeps, execution: ActiveExecution): Promise<void> {
+  const lock = await lockForOrder(deps, execution);
+  if ("type" in lock) return giveUp(deps, execution, lock);
+  execution.lock = lock;
+  execution.fence = lock.fence;
+  return launchWithSlot(deps, execution);
+}
+
+function giveUp(deps: OrderDeps, execution: ActiveExecution, outcome: Outcome): void {
+  if (execution.state === "ended") return;
+  const { id, job, origin, attempt, lock } = execution;
+  postVerdict(deps, job, origin, outcome, { execution: id, attempt, lock });
   deps.executions.move(execution, "ended");
+}
+
+/** The lock, or why the order does not get it. Etcd away: asks again, up to `holdFor`. */
+async function lockForOrder(deps: OrderDeps, execution: ActiveExecution): Promise<HeldLock | Outcome> {
+  const { job } = execution;
+  const { clock, session } = deps;
+  const key = deps.keys.lock(job.group, job.id);
+  const value: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(clock.now()) };
+  const giveUpMono = clock.mono() + job.holdForMs;
+  const wait = execution.untilUnwanted(deps.isCurrent);
+  try {
+    while (!wait.signal.aborted && clock.mono() <= giveUpMono) {
+      const incarnation = session.current();
+      try {
+        if (incarnation !== undefined) {
+          const result = await acquireLock(deps.kv, { key, value: encode(value), lease: incarnation.lease });
+          if (result.acquired) return { key, fence: result.fence, epoch: incarnation.epoch };
+          const holder = result.holder === undefined ? undefined : tryDecode<Lock>(key, result.holder.value)?.execution;
+          if (job.overlap === "skip") return overlap(`execution ${holder} holds the lock`);
+          const place = await takePlace(deps, execution, undefined);
+          if (typeof place === "string") return overlap("another execution is queued already");
+          return (await waitForLock(deps, execution, place)) ?? cancelled(execution);
+        }
+      } catch (thrown) {
+        if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) throw thrown;
+      }
+      await clock.sleep(POLL_MS, wait.signal);
+    }
+    return wait.signal.aborted ? cancelled(execution) : { type: "skipped", reason: "isolated" };
+  } finally {
+    wait.done();
+  }
+}
+
+function overlap(detail: string): Outcome {
+  return { type: "skipped", reason: "overlap", detail };
 }

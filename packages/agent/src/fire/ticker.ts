@@ -7,6 +7,8 @@ import type { DueRule, Planner } from "../plan/planner.ts";
 
 const LONGEST_SLEEP_MS = 1000;
 const BATCH = 100;
+/** Timers come up to a millisecond late: the last stretch before a due time is spent turning the event loop. */
+const TURNING_MS = 2;
 
 export class Ticker {
   readonly #deps: { clock: Clock; planner: Planner };
@@ -41,8 +43,11 @@ export class Ticker {
     this.#cancel?.();
     if (!this.#running) return;
     const now = this.#deps.clock.now();
-    this.#armedForMs = Math.min(this.#deps.planner.nextAtMs() ?? Number.POSITIVE_INFINITY, now + LONGEST_SLEEP_MS);
-    this.#cancel = this.#deps.clock.after(this.#armedForMs - now, () => this.#wake());
+    const next = this.#deps.planner.nextAtMs() ?? Number.POSITIVE_INFINITY;
+    this.#armedForMs = Math.min(next, now + LONGEST_SLEEP_MS);
+    const sleepMs = this.#armedForMs - now - (this.#armedForMs === next ? TURNING_MS : 0);
+    if (sleepMs > 0) this.#cancel = this.#deps.clock.after(sleepMs, () => this.#wake());
+    else this.#cancel = this.#deps.clock.turn(() => this.#wake());
   }
 
   #wake(): void {

@@ -7,6 +7,7 @@ import type { Keys } from "fleetcron-shared/wire/keys";
 import type { TickRange } from "../plan/misfire.ts";
 import type { Outbox } from "../report/outbox.ts";
 import type { HeldLock, Origin } from "../run/execution.ts";
+import type { ActiveExecution } from "../run/executions.ts";
 import { type Host, recordOf } from "../run/record.ts";
 
 export type VerdictDeps = {
@@ -17,36 +18,55 @@ export type VerdictDeps = {
   readonly keys: Keys;
 };
 
+type More = {
+  /** The execution that the tick or order would have become; a new id where there is none. */
+  readonly execution?: string | undefined;
+  readonly attempt?: number | undefined;
+  readonly range?: TickRange | undefined;
+  readonly lock?: HeldLock | undefined;
+};
+
 /** Records that this tick or order does not run on this node. */
-export function postVerdict(
-  deps: VerdictDeps,
-  job: Job,
-  origin: Origin,
-  outcome: Outcome,
-  more: { range?: TickRange; lock?: HeldLock | undefined } = {},
-): void {
-  deps.outbox.post({ record: verdictRecord(deps, job, origin, outcome, more.range), lock: more.lock });
+export function postVerdict(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, more: More = {}): void {
+  deps.outbox.post({ record: verdictRecord(deps, job, origin, outcome, more), lock: more.lock });
 }
 
-/** Records that this tick does not run anywhere, provided that no node has claimed it. */
-export function postClusterVerdict(deps: VerdictDeps, job: Job, ruleId: string, dueMs: EpochMs, outcome: Outcome, range?: TickRange): void {
+/** Records that this tick does not run anywhere, provided that no other node has claimed it. */
+export function postClusterVerdict(
+  deps: VerdictDeps,
+  job: Job,
+  tick: { readonly ruleId: string; readonly dueMs: EpochMs },
+  outcome: Outcome,
+  more: More = {},
+): void {
   deps.outbox.post({
-    record: verdictRecord(deps, job, { type: "tick", ruleId, dueMs }, outcome, range),
-    claim: { key: deps.keys.claim(job.group, job.id, ruleId, dueMs), windowMs: job.misfireWindowMs, verdict: outcomeWord(outcome) },
+    record: verdictRecord(deps, job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs }, outcome, more),
+    claim: {
+      key: deps.keys.claim(job.group, job.id, tick.ruleId, tick.dueMs),
+      windowMs: job.misfireWindowMs,
+      verdict: outcomeWord(outcome),
+    },
   });
 }
 
-function verdictRecord(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, range: TickRange | undefined) {
+/** What became of an execution that was given up before it began. */
+export function cancelled(execution: ActiveExecution): Outcome {
+  const request = execution.killRequest;
+  const detail = request === undefined ? "the job was edited, paused or deleted meanwhile" : `ended by ${request.by}: ${request.reason}`;
+  return { type: "skipped", reason: "cancelled", detail };
+}
+
+function verdictRecord(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, more: More) {
   const endMs = deps.clock.now();
   return recordOf(deps.host, {
-    execution: deps.newId(endMs),
+    execution: more.execution ?? deps.newId(endMs),
     job,
     origin,
-    attempt: 1,
+    attempt: more.attempt ?? 1,
     finalAttempt: true,
     outcome,
     success: false,
     endMs,
-    range,
+    range: more.range,
   });
 }

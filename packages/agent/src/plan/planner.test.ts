@@ -108,7 +108,7 @@ test("onlyonce: until it has succeeded; a new submission runs it again only if i
   t.deepEqual(fired(T0 + 1000), []);
   put({ rules: [{ mode: "onlyonce" }] }, { revision: 3, submittedMs: T0 + 2000, nowMs: T0 + 2000 });
   t.deepEqual(fired(T0 + 2000), [2]);
-  planner.succeeded("g/j", "r1");
+  planner.succeeded({ key: "g/j", createdAtMs: T0 }, "r1");
   put({ rules: [{ mode: "onlyonce" }] }, { revision: 4, submittedMs: T0 + 3000, nowMs: T0 + 3000 });
   t.deepEqual(fired(T0 + 3000), []);
   planner.reset("g/j", T0 + 4000);
@@ -143,4 +143,38 @@ test("@startup: once per boot, when the agent starts, not when the job is made",
   states.clear();
   put({ rules }, { catchUp: true });
   t.deepEqual(fired(T0 + 1000), [0]);
+});
+
+test("a tick that its jitter still held back when the agent was restarted is not forgotten", (t) => {
+  const rules = [{ mode: "cycle" as const, timer: "0 * * * *", jitter: "10m" }];
+  const first = bench();
+  first.put({ rules });
+  const fires = (first.planner.nextAtMs() ?? 0) - T0;
+  t.true(fires > 3_600_000 + 1000, "this job has a jitter");
+  const again = bench({ startedMs: T0 + fires - 500, lastPlannedMs: T0 + fires - 1000 });
+  again.put({ rules }, { nowMs: T0 + fires - 500, catchUp: true });
+  t.deepEqual(again.fired(T0 + fires), [3600]);
+});
+
+test("a clock that was far ahead and is set right: ticks are due again, also after a restart", (t) => {
+  const { put, fired, states } = bench();
+  put({});
+  t.deepEqual(fired(T0 + 400 * 86_400_000).length, 1);
+  t.deepEqual(fired(T0 + 5500), []);
+  t.deepEqual(fired(T0 + 6000), [6]);
+
+  const again = bench({ startedMs: T0 + 7500, lastPlannedMs: T0 + 400 * 86_400_000 });
+  for (const [key, state] of states) again.states.set(key, { ...state, handledMs: T0 + 400 * 86_400_000 });
+  again.put({}, { nowMs: T0 + 7500, catchUp: true });
+  t.deepEqual(again.fired(T0 + 8000), [8]);
+});
+
+test("onlyonce of a cluster-wide job is not for nodes that come later, nor for one that was away too long", (t) => {
+  const spec = { kind: "interval" as const, rules: [{ mode: "onlyonce" as const }] };
+  const later = bench({ nodeCreatedMs: T0 + 60_000 });
+  later.put(spec, { nowMs: T0 + 60_000 });
+  t.deepEqual(later.fired(T0 + 60_000), []);
+  const away = bench({ startedMs: T0 + 7_200_000 });
+  away.put(spec, { nowMs: T0 + 7_200_000, catchUp: true });
+  t.deepEqual(away.fired(T0 + 7_200_000), []);
 });

@@ -1,7 +1,7 @@
 /**
  * The plan: every dispatch of this node with its next due time, in one heap. Knows nothing of etcd, timers or processes; time is handed in.
- * Invariants: a tick is handed out at most once (`handledMs` only grows, also when the clock steps back), and never for time before the
- * edit that brought the present form of its job. Etcd away: the plan simply stays as it was.
+ * Invariants: a tick is handed out at most once (`handledMs` only grows, also when the clock steps back, but by more than a day), and never for
+ * time before the edit that brought the present form of its job. Etcd away: the plan simply stays as it was.
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
@@ -37,6 +37,8 @@ export type PlannerOptions = {
 
 /** Clocks of master and agent may differ by this much in comparing a submission with a registration. */
 const CLOCK_TOLERANCE_MS = 10_000;
+/** A clock set back by more than this had been wrong: what it made us handle of the future is due again. */
+const WRONG_CLOCK_MS = 24 * 3_600_000;
 
 type Entry = { readonly atMs: EpochMs; readonly job: PlannedJob; readonly rule: PlannedRule };
 
@@ -45,6 +47,7 @@ export class Planner {
   readonly #heap = new Heap<Entry>();
   readonly #deps: { schedules: Schedules; states: RuleStates };
   readonly #options: PlannerOptions;
+  #lastNowMs = 0;
 
   constructor(deps: { schedules: Schedules; states: RuleStates }, options: PlannerOptions) {
     this.#deps = deps;
@@ -90,12 +93,12 @@ export class Planner {
     }
   }
 
-  /** An `onlyonce` rule has succeeded: never again on this node, whatever is submitted. */
-  succeeded(jobKey: JobKey, ruleId: string): void {
-    const job = this.#jobs.get(jobKey);
-    const rule = job?.rules.find((candidate) => candidate.id === ruleId);
-    if (job === undefined || rule === undefined || rule.mode !== "onlyonce") return;
-    this.#remember(job, rule, { succeeded: true });
+  /** The job has succeeded on this node: its `onlyonce` rule (all of them when it was ordered) never fires here again, whatever is submitted. */
+  succeeded(of: { readonly key: JobKey; readonly createdAtMs: EpochMs }, ruleId: string | undefined): void {
+    const job = this.#jobs.get(of.key);
+    if (job === undefined || job.createdAtMs !== of.createdAtMs) return;
+    for (const rule of job.rules)
+      if (rule.mode === "onlyonce" && (ruleId === undefined || rule.id === ruleId)) this.#remember(job, rule, { succeeded: true });
   }
 
   /** When the earliest rule is due, or undefined. */
@@ -110,6 +113,8 @@ export class Planner {
   /** Takes at most `limit` rules that are due, with all their ticks up to now, and plans their next ones. */
   takeDue(nowMs: EpochMs, limit: number): DueRule[] {
     const due: DueRule[] = [];
+    if (nowMs < this.#lastNowMs - WRONG_CLOCK_MS) this.#planAnew(nowMs);
+    this.#lastNowMs = nowMs;
     while (due.length < limit) {
       const at = this.nextAtMs();
       if (at === undefined || at > nowMs) break;
@@ -126,7 +131,7 @@ export class Planner {
     if (rule.when.type !== "instants") {
       const dueMs = rule.when.type === "startup" ? this.#options.startedMs : job.submittedAtMs;
       if (dueMs <= rule.handledMs) return undefined;
-      const tooOld = rule.mode === "manyonce" && nowMs - dueMs > job.misfireWindowMs;
+      const tooOld = !this.#catchesUp(job, rule) && nowMs - dueMs > job.misfireWindowMs;
       this.#remember(job, rule, { handledMs: dueMs, bootId: this.#options.bootId });
       const missed = tooOld ? { firstMs: dueMs, lastMs: dueMs, count: 1 } : undefined;
       return { job, rule, fire: tooOld ? [] : [dueMs], skipped: undefined, missed, handledMs: dueMs };
@@ -153,19 +158,36 @@ export class Planner {
   #arm(job: PlannedJob, rule: PlannedRule, nowMs: EpochMs, catchUp: boolean): void {
     const stored = this.#deps.states.get(ruleKey(job, rule));
     const state = stored?.jobCreatedMs === job.createdAtMs ? stored : undefined;
-    rule.handledMs = state?.handledMs ?? 0;
+    rule.handledMs = state === undefined || state.handledMs > nowMs + WRONG_CLOCK_MS ? 0 : state.handledMs;
     if (rule.when.type === "startup") {
       const firesNow = catchUp && state?.bootId !== this.#options.bootId && !job.pause;
       if (firesNow) this.#heap.push({ atMs: this.#options.startedMs + rule.jitterMs, job, rule });
       else this.#remember(job, rule, { bootId: this.#options.bootId });
     } else if (rule.when.type === "once") {
-      const forThisNode = rule.mode === "onlyonce" || this.#options.nodeCreatedMs - CLOCK_TOLERANCE_MS <= job.submittedAtMs;
+      const forThisNode = this.#catchesUp(job, rule) || this.#options.nodeCreatedMs - CLOCK_TOLERANCE_MS <= job.submittedAtMs;
       const isDue = forThisNode && !state?.succeeded && rule.handledMs < job.submittedAtMs && !job.pause;
       if (isDue) this.#heap.push({ atMs: nowMs + rule.jitterMs, job, rule });
     } else {
-      const floor = catchUp ? Math.max(job.updatedAtMs, this.#options.lastPlannedMs ?? this.#options.startedMs) : nowMs - rule.jitterMs;
+      const plannedMs = Math.min(this.#options.lastPlannedMs ?? this.#options.startedMs, this.#options.startedMs);
+      const floor = Math.max(Math.min(job.updatedAtMs, nowMs), (catchUp ? plannedMs : nowMs) - rule.jitterMs);
       rule.handledMs = Math.max(rule.handledMs, floor);
       if (!job.pause) this.#pushNext(job, rule);
+    }
+  }
+
+  /** Whether a node that was not there at the submission runs it later: only where each node runs it for itself. */
+  #catchesUp(job: PlannedJob, rule: PlannedRule): boolean {
+    return rule.when.type === "startup" || (rule.mode === "onlyonce" && job.kind === "common");
+  }
+
+  /** The clock had been far ahead: nothing of that time counts. */
+  #planAnew(nowMs: EpochMs): void {
+    this.#heap.retain((entry) => entry.rule.when.type !== "instants");
+    for (const job of this.#jobs.values()) {
+      for (const rule of job.rules) {
+        rule.handledMs = Math.min(rule.handledMs, nowMs);
+        if (rule.when.type === "instants" && !job.pause) this.#pushNext(job, rule);
+      }
     }
   }
 

@@ -1,4 +1,4 @@
-/** Rules with the same expression, zone and DST settings share one compiled schedule; those that nobody uses any more are dropped in sweeps. */
+/** Rules with the same expression, zone and DST settings share one compiled schedule, as long as any of them lives. */
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import { compileSchedule, type Schedule, scheduleKey } from "fleetcron-shared/model/calendar/schedule";
 import type { Job, Rule } from "fleetcron-shared/model/job";
@@ -8,8 +8,11 @@ export type Instants = {
   lastAtOrBefore(ms: EpochMs): EpochMs | undefined;
 };
 
+const FIRST_SWEEP = 1000;
+
 export class Schedules {
-  readonly #shared = new Map<string, Schedule>();
+  readonly #shared = new Map<string, WeakRef<Schedule>>();
+  #sweepAt = FIRST_SWEEP;
   readonly #defaultZone: () => string;
 
   constructor(defaultZone: () => string) {
@@ -27,12 +30,19 @@ export class Schedules {
       dstFold: rule.dstFold,
     };
     const key = scheduleKey(input);
-    let schedule = this.#shared.get(key);
+    let schedule = this.#shared.get(key)?.deref();
     if (schedule === undefined) {
       schedule = compileSchedule(input);
-      this.#shared.set(key, schedule);
+      this.#shared.set(key, new WeakRef(schedule));
+      if (this.#shared.size > this.#sweepAt) this.#sweep();
     }
     return rule.fromMs === undefined && rule.untilMs === undefined ? schedule : bounded(schedule, rule.fromMs, rule.untilMs);
+  }
+
+  /** Entries whose schedules nobody holds any more go when the table has doubled. */
+  #sweep(): void {
+    for (const [key, schedule] of this.#shared) if (schedule.deref() === undefined) this.#shared.delete(key);
+    this.#sweepAt = Math.max(FIRST_SWEEP, 2 * this.#shared.size);
   }
 
   get size(): number {

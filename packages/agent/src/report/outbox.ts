@@ -1,12 +1,13 @@
 /**
  * Records on their way to the master: first into the journal, then into etcd's inbox, create-if-absent, so that a repetition is harmless.
  * Etcd away for hours: they wait in the journal. A record with a `claim` is a verdict on a tick that any node could still take: it is
- * delivered only together with that claim, and dropped when somebody else has it.
+ * delivered only together with that claim, or under the claim that its execution has already, and dropped when somebody else has it.
  */
+import type { Clock } from "fleetcron-shared/base/clock";
 import type { Claim } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
-import { absent, type Compare, type Op, sameIncarnation } from "fleetcron-shared/store/kv";
-import { encode } from "fleetcron-shared/wire/codec";
+import { absent, type Kv, sameIncarnation } from "fleetcron-shared/store/kv";
+import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { ClaimLeases } from "./claim-leases.ts";
 import type { Writer } from "./writer.ts";
@@ -21,6 +22,8 @@ export type OutboxEntry = {
 };
 
 type Deps = {
+  readonly kv: Pick<Kv, "get">;
+  readonly clock: Clock;
   readonly journal: {
     putOutbox(id: string, data: object): void;
     removeOutbox(id: string): void;
@@ -31,9 +34,12 @@ type Deps = {
   readonly keys: Keys;
 };
 
+const RETRY_MS = 1000;
+
 export class Outbox {
   readonly #deps: Deps;
   readonly #pending = new Set<string>();
+  #closed = false;
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -53,37 +59,71 @@ export class Outbox {
     this.#submit(entry);
   }
 
-  #submit(entry: OutboxEntry): void {
-    const { record, claim } = entry;
-    this.#pending.add(record.id);
-    if (claim === undefined) this.#write(entry, [], []);
-    else {
-      void this.#deps.leases.patiently(claim.windowMs).then((lease) => {
-        if (lease === undefined) return;
-        const value: Claim = { v: 1, node: record.nodeId, execution: record.execution, at: record.endTime, verdict: claim.verdict };
-        this.#write(entry, [absent(claim.key)], [{ op: "put", key: claim.key, value: encode(value), lease }]);
-      });
-    }
+  /** No more is tried; the journal has it all. */
+  close(): void {
+    this.#closed = true;
   }
 
-  #write(entry: OutboxEntry, conditions: readonly Compare[], operations: readonly Op[]): void {
+  #submit(entry: OutboxEntry): void {
+    this.#pending.add(entry.record.id);
+    if (entry.claim === undefined) this.#write(entry);
+    else void this.#writeWithClaim(entry, entry.claim);
+  }
+
+  #write(entry: OutboxEntry): void {
     const { record, procKey, lock } = entry;
-    const { keys, writer, journal } = this.#deps;
+    const { keys, writer } = this.#deps;
     const inboxKey = keys.inboxRecord(record.nodeId, record.id);
+    const deleteProc = procKey === undefined ? [] : [{ op: "delete", key: procKey } as const];
     writer.submit({
-      if: [absent(inboxKey), ...conditions],
-      then: [
-        { op: "put", key: inboxKey, value: encode(record) },
-        ...operations,
-        ...(procKey === undefined ? [] : [{ op: "delete", key: procKey } as const]),
-      ],
-      onSettled: () => {
-        journal.removeOutbox(record.id);
-        this.#pending.delete(record.id);
-      },
+      if: [absent(inboxKey)],
+      then: [{ op: "put", key: inboxKey, value: encode(record) }, ...deleteProc],
+      onSettled: () => this.#delivered(record.id),
     });
     if (lock !== undefined) {
       writer.submit({ if: [sameIncarnation(lock.key, lock.fence)], then: [{ op: "delete", key: lock.key }], onSettled: () => {} });
     }
+  }
+
+  async #writeWithClaim(entry: OutboxEntry, claim: NonNullable<OutboxEntry["claim"]>): Promise<void> {
+    const { record } = entry;
+    const { keys, writer, leases } = this.#deps;
+    const lease = await leases.patiently(claim.windowMs);
+    if (lease === undefined || this.#closed) return;
+    const inboxKey = keys.inboxRecord(record.nodeId, record.id);
+    const value: Claim = { v: 1, node: record.nodeId, execution: record.execution, at: record.endTime, verdict: claim.verdict };
+    writer.submit({
+      if: [absent(inboxKey), absent(claim.key)],
+      then: [
+        { op: "put", key: inboxKey, value: encode(record) },
+        { op: "put", key: claim.key, value: encode(value), lease },
+      ],
+      onSettled: (applied) => {
+        if (applied) this.#delivered(record.id);
+        else void this.#underClaim(entry, claim.key);
+      },
+      onLeaseGone: () => {
+        leases.forget();
+        void this.#writeWithClaim(entry, claim);
+      },
+    });
+  }
+
+  /** The tick is claimed: if it is by this very execution, the record is its end; else another node speaks for the tick. */
+  async #underClaim(entry: OutboxEntry, claimKey: string): Promise<void> {
+    while (!this.#closed) {
+      try {
+        const found = await this.#deps.kv.get(claimKey);
+        const owner = found === undefined ? undefined : tryDecode<Claim>(claimKey, found.value)?.execution;
+        return owner === entry.record.execution ? this.#write(entry) : this.#delivered(entry.record.id);
+      } catch {
+        await this.#deps.clock.sleep(RETRY_MS);
+      }
+    }
+  }
+
+  #delivered(id: string): void {
+    this.#deps.journal.removeOutbox(id);
+    this.#pending.delete(id);
   }
 }

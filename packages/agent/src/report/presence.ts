@@ -3,11 +3,11 @@
  * to run beside another agent of the same id. Etcd away: the alive key expires with the lease and is put again under the next one.
  */
 import type { Clock } from "fleetcron-shared/base/clock";
-import { AppError, isCode } from "fleetcron-shared/base/errors";
+import { AppError, asAppError, asError, isCode } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Alive, NodeInfo } from "fleetcron-shared/model/facts";
-import { absent, type KeyValue, type Kv, unchanged } from "fleetcron-shared/store/kv";
-import type { Session } from "fleetcron-shared/store/session";
+import { absent, type KeyValue, type Kv, sameIncarnation, unchanged } from "fleetcron-shared/store/kv";
+import type { Incarnation, Session } from "fleetcron-shared/store/session";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Writer } from "./writer.ts";
@@ -25,9 +25,10 @@ type Deps = {
 const POLL_MS = 200;
 /** Changes of the alive value within this time share a write. */
 const GATHER_MS = 50;
+const GATHER_COUNTS_MS = 250;
 
-/** Writes who this node is, keeping what operators set (labels, drain). Returns when the node first registered. */
-export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Identity): Promise<NodeInfo> {
+/** Writes who this node is, keeping what operators set (labels, drain) and when it first registered (`createdAt` if nothing is known of that). */
+export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Identity, createdAt = identity.startedAt): Promise<NodeInfo> {
   const key = deps.keys.node(identity.id);
   for (;;) {
     const found = await deps.kv.get(key);
@@ -36,7 +37,7 @@ export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Ident
       v: 1,
       ...identity,
       apiLabels: before?.apiLabels ?? {},
-      createdAt: before?.createdAt ?? identity.startedAt,
+      createdAt: before?.createdAt ?? createdAt,
       ...(before?.drain === undefined ? {} : { drain: before.drain }),
     };
     const condition = found === undefined ? absent(key) : unchanged(key, found.modRevision);
@@ -83,48 +84,62 @@ export type PresenceState = { readonly running: number; readonly queued: number;
 export class Presence {
   readonly #deps: Deps;
   readonly #node: { id: string; instance: string; startedAt: string };
+  readonly #key: string;
   readonly #state: () => PresenceState;
-  #cancelGather: (() => void) | undefined;
+  readonly #onDuplicate: (error: AppError) => void;
+  readonly #closed = new AbortController();
+  #pending: { readonly atMono: number; readonly cancel: () => void } | undefined;
+  /** Our key's incarnation; undefined while it is not known to be there. */
+  #revision: number | undefined;
   #written = "";
-  #closed = false;
+  #announced = false;
 
-  constructor(deps: Deps, node: { id: string; instance: string; startedAt: string }, state: () => PresenceState) {
+  /** `onDuplicate`: while this agent was cut off from etcd, another one came alive under its id. */
+  constructor(
+    deps: Deps,
+    node: { id: string; instance: string; startedAt: string },
+    options: { state: () => PresenceState; onDuplicate: (error: AppError) => void },
+  ) {
     this.#deps = deps;
     this.#node = node;
-    this.#state = state;
+    this.#key = deps.keys.alive(node.id);
+    this.#state = options.state;
+    this.#onDuplicate = options.onDuplicate;
     deps.session.onChange((incarnation) => {
-      this.#written = "";
-      if (incarnation !== undefined) this.#write();
+      this.#revision = undefined;
+      if (incarnation !== undefined && this.#announced) void this.#announceAgain(incarnation);
     });
   }
 
   /** The first registration; fails when another agent took the id meanwhile. */
   async announce(): Promise<void> {
-    const { kv, keys, session } = this.#deps;
-    const { lease } = await session.trusted();
-    const key = keys.alive(this.#node.id);
-    try {
-      const { succeeded } = await kv.txn({ if: [absent(key)], then: [{ op: "put", key, value: this.#value(), lease }] });
-      if (succeeded) return;
-    } catch (thrown) {
+    await this.#register(await this.#deps.session.trusted()).catch(async (thrown: unknown) => {
       if (!isCode(thrown, "etcd/unknown-outcome")) throw thrown;
-    }
-    const found = await kv.get(key);
-    if (found === undefined || tryDecode<Alive>(key, found.value)?.instance === this.#node.instance) return;
-    throw new AppError("node/duplicate-id", `another agent with the node id "${this.#node.id}" has just come alive`, {
-      hint: "give each agent a --node-id of its own",
+      await this.#register(await this.#deps.session.trusted());
     });
+    this.#announced = true;
   }
 
-  /** The state has changed; a write follows soon, shared with other changes. */
+  /** The plan has changed; a write follows soon, shared with other changes. */
   changed(): void {
-    if (this.#closed) return;
-    this.#cancelGather ??= this.#deps.clock.after(GATHER_MS, () => this.#write());
+    this.#writeWithin(GATHER_MS);
+  }
+
+  /** What runs or waits has changed: worth a write when it lasts. */
+  countsChanged(): void {
+    this.#writeWithin(GATHER_COUNTS_MS);
   }
 
   close(): void {
-    this.#closed = true;
-    this.#cancelGather?.();
+    this.#closed.abort();
+    this.#pending?.cancel();
+  }
+
+  #writeWithin(ms: number): void {
+    const atMono = this.#deps.clock.mono() + ms;
+    if (this.#closed.signal.aborted || (this.#pending !== undefined && this.#pending.atMono <= atMono)) return;
+    this.#pending?.cancel();
+    this.#pending = { atMono, cancel: this.#deps.clock.after(ms, () => this.#write()) };
   }
 
   #value(): string {
@@ -133,17 +148,58 @@ export class Presence {
   }
 
   #write(): void {
-    this.#cancelGather?.();
-    this.#cancelGather = undefined;
-    const lease = this.#deps.session.current()?.lease;
+    this.#pending = undefined;
+    const incarnation = this.#deps.session.current();
+    const revision = this.#revision;
     const value = this.#value();
-    if (lease === undefined || value === this.#written || this.#closed) return;
+    if (incarnation === undefined || revision === undefined || value === this.#written || this.#closed.signal.aborted) return;
     this.#written = value;
     this.#deps.writer.submit({
-      if: [],
-      then: [{ op: "put", key: this.#deps.keys.alive(this.#node.id), value, lease }],
-      isWanted: () => this.#written === value && this.#deps.session.current()?.lease === lease,
-      onSettled: () => {},
+      if: [sameIncarnation(this.#key, revision)],
+      then: [{ op: "put", key: this.#key, value, lease: incarnation.lease }],
+      isWanted: () => this.#written === value && this.#revision === revision,
+      onSettled: (applied) => {
+        if (!applied && this.#revision === revision) void this.#announceAgain(incarnation);
+      },
+      onLeaseGone: () => {},
     });
+  }
+
+  async #announceAgain(incarnation: Incarnation): Promise<void> {
+    while (!this.#closed.signal.aborted && this.#deps.session.current() === incarnation) {
+      try {
+        return await this.#register(incarnation);
+      } catch (thrown) {
+        if (isCode(thrown, "node/duplicate-id")) return this.#onDuplicate(asAppError(thrown));
+        this.#deps.log.warn({ error: asError(thrown).message }, "cannot announce this node yet");
+        await this.#deps.clock.sleep(POLL_MS, this.#closed.signal);
+      }
+    }
+  }
+
+  /** Puts the key under the incarnation's lease, unless another agent has it. */
+  async #register(incarnation: Incarnation): Promise<void> {
+    const { kv, log } = this.#deps;
+    const key = this.#key;
+    const value = this.#value();
+    const put = { op: "put", key, value, lease: incarnation.lease } as const;
+    let result = await kv.txn({ if: [absent(key)], then: [put], else: [{ op: "get", key }] });
+    let createRevision = result.revision;
+    if (!result.succeeded) {
+      const [read] = result.results;
+      const found = read?.op === "get" ? read.kv : undefined;
+      if (found === undefined || tryDecode<Alive>(key, found.value)?.instance !== this.#node.instance) {
+        throw new AppError("node/duplicate-id", `another agent with the node id "${this.#node.id}" has come alive`, {
+          hint: "give each agent a --node-id of its own",
+        });
+      }
+      result = await kv.txn({ if: [unchanged(key, found.modRevision)], then: [put] });
+      if (!result.succeeded) throw new AppError("write/conflict", `${key} was written by somebody else`);
+      createRevision = found.createRevision;
+    }
+    this.#revision = createRevision;
+    this.#written = value;
+    log.debug({ key }, "this node is announced");
+    this.changed();
   }
 }

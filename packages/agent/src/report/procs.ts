@@ -60,6 +60,7 @@ export class Procs {
       then: [{ op: "put", key: entry.key, value: entry.value, lease }],
       isWanted: () => this.#shown.get(execution) === entry && this.#deps.session.current()?.lease === lease,
       onSettled: () => {},
+      onLeaseGone: () => {},
     });
   }
 }

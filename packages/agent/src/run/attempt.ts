@@ -48,17 +48,24 @@ export type AttemptEnd = {
 };
 
 export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution): Promise<AttemptEnd> {
+  const startIsOver = deps.starts.begin();
+  try {
+    return await attempt(deps, execution, startIsOver);
+  } finally {
+    startIsOver();
+  }
+}
+
+async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOver: () => void): Promise<AttemptEnd> {
   const { job } = execution;
   const folder = join(deps.execDir, `${execution.id}-${execution.attempt}`);
   const logPath = join(folder, "log");
   const command = describeCommand(execution);
   const notStarted = (outcome: Outcome): AttemptEnd => {
-    startIsOver();
     rmSync(folder, { recursive: true, force: true });
     return { outcome, success: false, endMs: deps.clock.now(), durationMs: undefined, command, output: undefined, procKey: undefined };
   };
 
-  const startIsOver = deps.starts.begin();
   deps.executions.move(execution, "running");
   const committed = deps.journal.committed();
   let spec: Awaited<ReturnType<typeof prepareCommand>>;
@@ -85,6 +92,7 @@ export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution):
   if (started !== undefined) {
     execution.pid = started.pid;
     execution.beginMs = started.startedAtMs;
+    deps.executions.begun(execution);
     deps.procs.started({
       execution: execution.id,
       group: job.group,

@@ -50,6 +50,8 @@ export type ExecutionTrace = {
   readonly jobRevision: number;
   readonly name: string;
   readonly kind: Job["kind"];
+  /** How long other nodes may hold the same tick. */
+  readonly holdForMs?: number | undefined;
   readonly ruleId?: string | undefined;
   readonly dueMs?: EpochMs | undefined;
   readonly orderId?: string | undefined;

@@ -26,6 +26,8 @@ export class ActiveExecution implements Execution {
   killRequest: KillRequest | undefined;
   /** Ends the process or the wait that the execution is in; set by whoever runs it. */
   onKill: ((request: KillRequest) => void) | undefined;
+  /** Looks again whether the execution is still wanted; set while it waits. */
+  onPlanChanged: (() => void) | undefined;
   /** Resolves when the execution has ended and its last record is in the outbox. */
   readonly ended: Promise<void>;
   readonly #resolveEnded: () => void;
@@ -46,15 +48,38 @@ export class ActiveExecution implements Execution {
     this.onKill?.(request);
   }
 
+  /** A wait of this execution: ends early when it is killed, or when `isCurrent` no longer holds after a change of the plan. */
+  untilUnwanted(isCurrent: (execution: ActiveExecution) => boolean): Wait {
+    const stop = new AbortController();
+    const look = () => {
+      if (this.killRequest !== undefined || !isCurrent(this)) stop.abort();
+    };
+    this.onKill = look;
+    this.onPlanChanged = look;
+    look();
+    return {
+      signal: stop.signal,
+      done: () => {
+        this.onKill = undefined;
+        this.onPlanChanged = undefined;
+      },
+    };
+  }
+
   finish(): void {
     this.#resolveEnded();
   }
 }
 
+/** Call `done` when the wait is over. */
+export type Wait = { readonly signal: AbortSignal; done(): void };
+
 export class Executions {
   readonly #byId = new Map<string, ActiveExecution>();
   readonly #byJob = new Map<JobKey, Set<ActiveExecution>>();
   readonly #deps: { journal: Journal; bootId: string };
+  /** Called when their number has changed. */
+  onChanged: () => void = () => {};
 
   constructor(deps: { journal: Journal; bootId: string }) {
     this.#deps = deps;
@@ -88,7 +113,30 @@ export class Executions {
     if (ofJob === undefined) this.#byJob.set(job.key, new Set([execution]));
     else ofJob.add(execution);
     this.#deps.journal.putExecution(id, this.#trace(execution));
+    this.onChanged();
     return execution;
+  }
+
+  /** The process of a running execution has begun: the journal knows it from now on. */
+  begun(execution: ActiveExecution): void {
+    this.#deps.journal.putExecution(execution.id, this.#trace(execution));
+  }
+
+  /** Executions that wait look again whether they are still wanted. */
+  planChanged(): void {
+    for (const execution of this.#byId.values()) execution.onPlanChanged?.();
+  }
+
+  /** Gives up an execution before it began, for another try under the same id: the journal keeps it, because its tick may be ours already. */
+  shelve(execution: ActiveExecution): void {
+    if (execution.state !== "claimed") throw new Error(`execution ${execution.id} is ${execution.state} and cannot be given up`);
+    execution.state = "ended";
+    this.#forget(execution);
+  }
+
+  /** The tick of a shelved execution has its verdict. */
+  unshelve(id: string): void {
+    if (!this.#byId.has(id)) this.#deps.journal.removeExecution(id);
   }
 
   /** Moves an execution along an edge of EXECUTION_EDGES; the journal follows. */
@@ -101,10 +149,15 @@ export class Executions {
       return;
     }
     this.#deps.journal.removeExecution(execution.id);
+    this.#forget(execution);
+  }
+
+  #forget(execution: ActiveExecution): void {
     this.#byId.delete(execution.id);
     const ofJob = this.#byJob.get(execution.job.key);
     ofJob?.delete(execution);
     if (ofJob?.size === 0) this.#byJob.delete(execution.job.key);
+    this.onChanged();
     execution.finish();
   }
 
@@ -117,6 +170,7 @@ export class Executions {
       jobRevision: job.revision,
       name: job.name,
       kind: job.kind,
+      holdForMs: job.kind === "common" ? undefined : job.holdForMs,
       ruleId: origin.ruleId,
       dueMs: origin.dueMs,
       orderId: origin.type === "order" ? origin.orderId : undefined,

@@ -6,12 +6,14 @@
  */
 import { join } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import type { Clock } from "fleetcron-shared/base/clock";
+import type { Clock, EpochMs } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { RuleState, RuleStates } from "../plan/planner.ts";
 
 /** A row per execution that has begun and whose last record is not in the outbox yet. `data` is JSON of the owner. */
 export type JournalRow = { readonly id: string; readonly data: string };
+
+const REMEMBER_SUCCESS_MS = 366 * 86_400_000;
 
 const SCHEMA = `
 create table if not exists meta (name text primary key, value text not null) without rowid;
@@ -68,10 +70,11 @@ export class Journal implements RuleStates {
     );
   }
 
-  /** Forgets the rules of jobs that `keep` (given `group/id`) does not accept. */
-  forgetRules(keep: (jobKey: string) => boolean): void {
-    for (const rule of [...this.#rules.keys()]) {
+  /** Forgets the rules of jobs that `keep` (given `group/id`) does not accept; an `onlyonce` success only after a year: the job may come back to this node. */
+  forgetRules(keep: (jobKey: string) => boolean, nowMs: EpochMs): void {
+    for (const [rule, state] of [...this.#rules]) {
       if (keep(rule.slice(0, rule.lastIndexOf("/")))) continue;
+      if (state.succeeded && state.handledMs > nowMs - REMEMBER_SUCCESS_MS) continue;
       this.#rules.delete(rule);
       this.#write("delete from rules where rule = ?", rule);
     }

@@ -25,8 +25,7 @@ export type RunDeps = AttemptDeps & {
 /** Runs a claimed execution whose slot is already taken. Resolves when its last record is in the outbox; never rejects for what the command does. */
 export async function runExecution(deps: RunDeps, execution: ActiveExecution): Promise<void> {
   for (;;) {
-    const end = await runAttempt(deps, execution);
-    deps.slots.release();
+    const end = await runAttempt(deps, execution).finally(() => deps.slots.release());
     const attemptsLeft = execution.attempt <= execution.job.retry.limit;
     const again = !end.success && attemptsLeft && mayRetry(end.outcome) && execution.killRequest === undefined;
     post(deps, execution, end, !again);
@@ -48,13 +47,11 @@ export async function runExecution(deps: RunDeps, execution: ActiveExecution): P
 
 /** Waits for the retry delay and then for a slot; says why the next attempt must not be, if so. */
 async function waitForNext(deps: RunDeps, execution: ActiveExecution): Promise<AttemptEnd["outcome"] | undefined> {
-  const stop = new AbortController();
-  execution.onKill = () => stop.abort();
-  const signal = AbortSignal.any([stop.signal, deps.stopping]);
-  await deps.clock.sleep(retryDelayMs(deps, execution.job.retry, execution.attempt), signal);
-  const taken = await deps.slots.take(signal);
-  execution.onKill = undefined;
-  if (!signal.aborted && deps.isCurrent(execution)) return undefined;
+  const wait = execution.untilUnwanted(deps.isCurrent);
+  await deps.clock.sleep(retryDelayMs(deps, execution.job.retry, execution.attempt), wait.signal);
+  const taken = await deps.slots.take(wait.signal);
+  wait.done();
+  if (!wait.signal.aborted) return undefined;
   if (taken) deps.slots.release();
   if (execution.killRequest !== undefined) return { type: "killed", ...execution.killRequest };
   return { type: "skipped", reason: "cancelled", detail: "the job was edited, paused or deleted before the retry" };

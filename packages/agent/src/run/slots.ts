@@ -4,6 +4,8 @@ export class Slots {
   readonly #capacity: number;
   readonly #waiting: { resolve: (taken: boolean) => void }[] = [];
   #used = 0;
+  /** Called when somebody begins or ceases to wait. */
+  onChanged: () => void = () => {};
 
   constructor(capacity: number) {
     this.#capacity = capacity;
@@ -26,6 +28,7 @@ export class Slots {
 
   /** Waits for a slot; resolves true when it is taken, false when `signal` aborted first. */
   take(signal: AbortSignal): Promise<boolean> {
+    if (signal.aborted) return Promise.resolve(false);
     if (this.tryTake()) return Promise.resolve(true);
     return new Promise((resolve) => {
       const waiter = {
@@ -37,17 +40,23 @@ export class Slots {
       const giveUp = () => {
         const index = this.#waiting.indexOf(waiter);
         if (index >= 0) this.#waiting.splice(index, 1);
+        this.onChanged();
         resolve(false);
       };
-      if (signal.aborted) return resolve(false);
       signal.addEventListener("abort", giveUp, { once: true });
       this.#waiting.push(waiter);
+      this.onChanged();
     });
   }
 
   release(): void {
     const next = this.#waiting.shift();
-    if (next === undefined) this.#used--;
-    else next.resolve(true);
+    if (next === undefined) {
+      if (this.#used === 0) throw new Error("a slot was given back that nobody had taken");
+      this.#used--;
+      return;
+    }
+    this.onChanged();
+    next.resolve(true);
   }
 }

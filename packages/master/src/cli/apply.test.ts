@@ -1,6 +1,6 @@
 import test from "ava";
-import { applyText } from "./apply.ts";
 import { testContext } from "../../../../test/support/cli-context.ts";
+import { applyText } from "./apply.ts";
 
 test("each change with its diff, the rule in words and its next ticks, and a line that sums up", (t) => {
   const { context } = testContext({ now: "2027-01-01T00:00:00.000Z" });

@@ -6,7 +6,12 @@ import { humanTime, plain } from "./human.ts";
 import { printValue } from "./output.ts";
 import { type NamedText, readInputs } from "./read-files.ts";
 
-export type ApplyOptions = { readonly file: readonly string[]; readonly dryRun?: boolean; readonly prune?: boolean; readonly group?: string };
+export type ApplyOptions = {
+  readonly file: readonly string[];
+  readonly dryRun?: boolean;
+  readonly prune?: boolean;
+  readonly group?: string;
+};
 
 export async function apply(context: Context, options: ApplyOptions): Promise<void> {
   const files = await readInputs(context.io, options.file);
@@ -26,7 +31,8 @@ export async function applyFiles(context: Context, files: readonly NamedText[], 
   if (format === "json" || format === "yaml") return printValue(context, result, format);
   if (format === "name") context.io.out(result.changes.map((change) => `${change.key}\n`).join(""));
   else context.io.out(applyText(context, result));
-  if (result.changes.length === 0) throw new AppError("input/invalid", "the files hold no job", { hint: "a job file has its jobs under `jobs:`, keyed by group/id" });
+  if (result.changes.length === 0)
+    throw new AppError("input/invalid", "the files hold no job", { hint: "a job file has its jobs under `jobs:`, keyed by group/id" });
 }
 
 const MARKS: Record<ApplyChange["action"], readonly [string, Colour]> = {
@@ -41,9 +47,15 @@ export function applyText(context: Pick<Context, "clock" | "paint">, result: App
   const { paint } = context;
   const blocks = result.changes.map((change) => {
     const [mark, colour] = MARKS[change.action];
-    const head = paint(colour, `${mark} ${change.key} ${result.dryRun && change.action !== "unchanged" ? `would be ${change.action}` : change.action}`);
-    const diff = (change.diff ?? []).map((line) => `    ${paint(line.startsWith("-") ? "red" : line.startsWith("+") ? "green" : "dim", plain(line))}\n`);
-    const rules = change.action === "created" || change.action === "updated" ? (change.rules ?? []).map((rule) => ruleText(context, rule)) : [];
+    const head = paint(
+      colour,
+      `${mark} ${change.key} ${result.dryRun && change.action !== "unchanged" ? `would be ${change.action}` : change.action}`,
+    );
+    const diff = (change.diff ?? []).map(
+      (line) => `    ${paint(line.startsWith("-") ? "red" : line.startsWith("+") ? "green" : "dim", plain(line))}\n`,
+    );
+    const rules =
+      change.action === "created" || change.action === "updated" ? (change.rules ?? []).map((rule) => ruleText(context, rule)) : [];
     return `${head}\n${diff.join("")}${rules.join("")}`;
   });
   return `${blocks.join("")}${sumText(result)}\n`;

@@ -72,7 +72,9 @@ export function endText(ended: Ended): string {
 
 /** The last lines that a program wrote for people, as one text; log lines in JSON give their message. */
 export function lastWords(logFile: string): string {
-  const lines = tail(logFile).split("\n").filter((line) => line.trim() !== "");
+  const lines = tail(logFile)
+    .split("\n")
+    .filter((line) => line.trim() !== "");
   return lines
     .slice(-4)
     .map((line) => messageOf(line).trim())

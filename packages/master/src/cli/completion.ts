@@ -109,7 +109,9 @@ function fishScript(name: string, entries: readonly Entry[]): string {
     const commands = entry.commands.map((one) => `complete -c ${name} -f ${when} -a ${one.word} -d ${quote(one.text)}`);
     const options = entry.options.map((one) => {
       const value = one.values.length > 0 ? ` -x -a ${quote(one.values.join(" "))}` : one.takesValue ? " -r" : "";
-      const flags = [one.short, one.word].flatMap((flag) => (flag === undefined ? [] : [flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`]));
+      const flags = [one.short, one.word].flatMap((flag) =>
+        flag === undefined ? [] : [flag.startsWith("--") ? `-l ${flag.slice(2)}` : `-s ${flag.slice(1)}`],
+      );
       return `complete -c ${name} ${when} ${flags.join(" ")}${value} -d ${quote(one.text)}`;
     });
     return [...commands, ...options];

@@ -41,7 +41,11 @@ async function examine(context: Context, options: DoctorOptions): Promise<Check[
   }
   const tookMs = context.clock.mono() - askedAt;
   return [
-    { level: "ok", name: "master", text: `${api.server} answers in ${humanDuration(tookMs)}: Fleetcron ${info.version}, cluster ${info.cluster}` },
+    {
+      level: "ok",
+      name: "master",
+      text: `${api.server} answers in ${humanDuration(tookMs)}: Fleetcron ${info.version}, cluster ${info.cluster}`,
+    },
     ...checkMaster(info, context.io.version),
     ...checkNodes(await readNodes(api)),
     ...(await examineEtcd(context, options.etcd ?? info.etcd.endpoints)),
@@ -53,19 +57,46 @@ export function checkMaster(info: Info, ownVersion: string): Check[] {
   const version: Check[] =
     info.version === ownVersion
       ? []
-      : [{ level: "warn", name: "version", text: `this command line is ${ownVersion}, the master ${info.version}`, todo: "use the same version on both sides" }];
+      : [
+          {
+            level: "warn",
+            name: "version",
+            text: `this command line is ${ownVersion}, the master ${info.version}`,
+            todo: "use the same version on both sides",
+          },
+        ];
   const leader: Check =
     info.leader === null
-      ? { level: "fail", name: "leader", text: "no master leads: nothing is dispatched and no record is filed", todo: "look at the masters' logs; a leader is elected within seconds once etcd answers" }
+      ? {
+          level: "fail",
+          name: "leader",
+          text: "no master leads: nothing is dispatched and no record is filed",
+          todo: "look at the masters' logs; a leader is elected within seconds once etcd answers",
+        }
       : { level: "ok", name: "leader", text: `${info.leader.master} leads since ${info.leader.since}` };
   const etcd: Check[] = info.etcd.reachable
     ? []
-    : [{ level: "fail", name: "etcd", text: "the master does not reach etcd", todo: "look at the master's log; check its --etcd, certificates and the network between them" }];
+    : [
+        {
+          level: "fail",
+          name: "etcd",
+          text: "the master does not reach etcd",
+          todo: "look at the master's log; check its --etcd, certificates and the network between them",
+        },
+      ];
   return [...version, leader, ...etcd];
 }
 
 export function checkNodes(nodes: readonly NodeView[]): Check[] {
-  if (nodes.length === 0) return [{ level: "warn", name: "nodes", text: "no node has registered: nothing can run", todo: "start `fleetcron-agent` with the master's --etcd and --prefix" }];
+  if (nodes.length === 0)
+    return [
+      {
+        level: "warn",
+        name: "nodes",
+        text: "no node has registered: nothing can run",
+        todo: "start `fleetcron-agent` with the master's --etcd and --prefix",
+      },
+    ];
   const offline = nodes.filter((node) => !node.online).map((node) => node.id);
   const checks: Check[] =
     offline.length === 0
@@ -79,9 +110,21 @@ export function checkNodes(nodes: readonly NodeView[]): Check[] {
           },
         ];
   const full = nodes.filter((node) => node.online && node.queued > 0).map((node) => `${node.id} (${node.queued} waiting)`);
-  if (full.length > 0) checks.push({ level: "warn", name: "capacity", text: `executions wait for a free place on ${some(full)}`, todo: "raise the agent's --capacity, or spread the jobs" });
+  if (full.length > 0)
+    checks.push({
+      level: "warn",
+      name: "capacity",
+      text: `executions wait for a free place on ${some(full)}`,
+      todo: "raise the agent's --capacity, or spread the jobs",
+    });
   const draining = nodes.filter((node) => node.draining).map((node) => node.id);
-  if (draining.length > 0) checks.push({ level: "warn", name: "drained", text: `${some(draining)} take no new work`, todo: "`fleetcron node undrain ID` ends that" });
+  if (draining.length > 0)
+    checks.push({
+      level: "warn",
+      name: "drained",
+      text: `${some(draining)} take no new work`,
+      todo: "`fleetcron node undrain ID` ends that",
+    });
   return checks;
 }
 

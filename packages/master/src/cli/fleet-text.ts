@@ -15,7 +15,11 @@ export function nodeColumns({ clock, paint }: Shown): Column<NodeView>[] {
     { title: "QUEUED", cell: (node) => String(node.queued), sort: (node) => node.queued },
     { title: "HOST", cell: (node) => node.hostname },
     { title: "VERSION", cell: (node) => node.version },
-    { title: "SINCE", cell: (node) => humanTime(node.onlineSince ?? node.startedAt, clock.now()), sort: (node) => node.onlineSince ?? node.startedAt },
+    {
+      title: "SINCE",
+      cell: (node) => humanTime(node.onlineSince ?? node.startedAt, clock.now()),
+      sort: (node) => node.onlineSince ?? node.startedAt,
+    },
     { title: "LABELS", cell: (node) => labelText(node) },
   ];
 }
@@ -25,7 +29,12 @@ export function nodeText(context: Shown, node: NodeView): string {
   return detailText(context, [
     ["node", node.id],
     ["state", nodeState(node, context.paint)],
-    ["drained", node.drain === undefined ? undefined : `by ${node.drain.by}, ${humanTime(node.drain.at, now)}${node.running + node.queued === 0 ? "; it is free" : ""}`],
+    [
+      "drained",
+      node.drain === undefined
+        ? undefined
+        : `by ${node.drain.by}, ${humanTime(node.drain.at, now)}${node.running + node.queued === 0 ? "; it is free" : ""}`,
+    ],
     ["host", `${node.hostname}${node.addresses.length === 0 ? "" : ` (${node.addresses.join(", ")})`}`],
     ["running", `${node.running} of ${node.capacity}, ${node.queued} waiting`],
     ["agent", `${node.version}, pid ${node.pid}, started ${humanTime(node.startedAt, now)}`],
@@ -43,8 +52,16 @@ export function recordColumns({ clock, paint }: Shown): Column<ExecutionRecord>[
     { title: "RESULT", cell: (record) => paint(colourOf(record), outcomeWord(record.outcome)) },
     { title: "TRY", cell: (record) => `${record.attempt}${record.finalAttempt ? "" : "+"}`, sort: (record) => record.attempt },
     { title: "DUE", cell: dueText, sort: (record) => record.dueAt ?? "" },
-    { title: "LATE", cell: (record) => (record.skewMs === undefined ? "-" : humanDuration(record.skewMs)), sort: (record) => record.skewMs ?? -1 },
-    { title: "TOOK", cell: (record) => (record.durationMs === undefined ? "-" : humanDuration(record.durationMs)), sort: (record) => record.durationMs ?? -1 },
+    {
+      title: "LATE",
+      cell: (record) => (record.skewMs === undefined ? "-" : humanDuration(record.skewMs)),
+      sort: (record) => record.skewMs ?? -1,
+    },
+    {
+      title: "TOOK",
+      cell: (record) => (record.durationMs === undefined ? "-" : humanDuration(record.durationMs)),
+      sort: (record) => record.durationMs ?? -1,
+    },
     { title: "ENDED", cell: (record) => humanTime(record.endTime, clock.now()), sort: (record) => record.endTime },
   ];
 }
@@ -57,9 +74,15 @@ export function recordText(context: Shown, record: ExecutionRecord): string {
     ["job", `${record.jobGroup}/${record.jobId} (revision ${record.jobRevision})`],
     ["execution", record.execution],
     ["node", `${record.nodeId} (${record.hostname})`],
-    ["result", `${context.paint(colourOf(record), outcomeWord(record.outcome))}${resultDetail(record)}${record.provisional === true ? " (provisional: the node is gone)" : ""}`],
+    [
+      "result",
+      `${context.paint(colourOf(record), outcomeWord(record.outcome))}${resultDetail(record)}${record.provisional === true ? " (provisional: the node is gone)" : ""}`,
+    ],
     ["attempt", `${record.attempt}${record.finalAttempt ? "" : ", another one follows"}`],
-    ["tick", record.dueAt === undefined ? undefined : `${dueText(record)}${record.ruleId === undefined ? "" : ` of rule ${record.ruleId}`}`],
+    [
+      "tick",
+      record.dueAt === undefined ? undefined : `${dueText(record)}${record.ruleId === undefined ? "" : ` of rule ${record.ruleId}`}`,
+    ],
     ["order", record.orderId],
     ["began", record.beginTime === undefined ? undefined : `${record.beginTime} (${humanTime(record.beginTime, now)})`],
     ["late by", record.skewMs === undefined ? undefined : humanDuration(record.skewMs)],

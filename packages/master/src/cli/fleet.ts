@@ -38,7 +38,8 @@ export async function labelNode(context: Context, id: string, changes: readonly 
 export async function drainNode(context: Context, id: string): Promise<void> {
   const node = await (await context.api()).drainNode(parseId(id, "a node"));
   const left = node.running + node.queued;
-  const free = left === 0 ? "it is free" : `${node.running} executions still run, ${node.queued} wait; \`node show ${node.id}\` tells when it is free`;
+  const free =
+    left === 0 ? "it is free" : `${node.running} executions still run, ${node.queued} wait; \`node show ${node.id}\` tells when it is free`;
   await printOne(context, node, { name: (view) => view.id, text: () => `${node.id} takes no new work; ${free}\n` });
 }
 
@@ -74,7 +75,10 @@ export async function killExecutions(context: Context, ids: readonly string[], o
   const api = await context.api();
   for (const id of ids.map((one) => parseId(one, "an execution"))) {
     const result = await api.killExecution(id, options.reason === undefined ? {} : { reason: options.reason });
-    await printOne(context, result, { name: () => id, text: () => `${result.node} is told to end ${id}; \`run show ${id}\` tells how it ended\n` });
+    await printOne(context, result, {
+      name: () => id,
+      text: () => `${result.node} is told to end ${id}; \`run show ${id}\` tells how it ended\n`,
+    });
   }
 }
 

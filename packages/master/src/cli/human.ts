@@ -53,14 +53,29 @@ export function humanBytes(bytes: number): string {
   return `${bytes} B`;
 }
 
+const CONTROLS = /[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu;
+const COLOUR = new RegExp(`(${String.fromCharCode(27)}\\[[0-9;]*m)`);
+
 /** Names and messages come from other people: control characters are shown, not obeyed by the terminal. One line. */
 export function plain(text: string): string {
-  return text.replace(/[\p{Cc}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu, escapeOf);
+  return text.replace(CONTROLS, escapeOf);
+}
+
+/** The same for text that we have coloured. */
+export function plainColoured(text: string): string {
+  return exceptColours(text, plain);
 }
 
 /** Output of commands: line breaks, tabs and colours stay, other control characters are shown. */
 export function plainOutput(text: string): string {
-  return text.replace(/\x1b\[[0-9;]*m|[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, (found) => (found.length > 1 || found === "\n" || found === "\t" ? found : escapeOf(found)));
+  return exceptColours(text, (piece) => piece.replace(CONTROLS, (char) => (char === "\n" || char === "\t" ? char : escapeOf(char))));
+}
+
+function exceptColours(text: string, change: (piece: string) => string): string {
+  return text
+    .split(COLOUR)
+    .map((piece, index) => (index % 2 === 1 ? piece : change(piece)))
+    .join("");
 }
 
 function escapeOf(char: string): string {

@@ -18,6 +18,7 @@ import { readInput } from "./read-files.ts";
 export type ImportOptions = {
   readonly system?: boolean;
   readonly group: string;
+  readonly timezone?: string;
   readonly apply?: boolean;
   readonly dryRun?: boolean;
   readonly out?: string;
@@ -25,19 +26,28 @@ export type ImportOptions = {
 };
 
 export async function importCrontabFile(context: Context, path: string, options: ImportOptions): Promise<void> {
-  if (options.dryRun === true && options.apply !== true) throw new AppError("input/usage", "--dry-run belongs to --apply; without it nothing is written anyway");
+  if (options.dryRun === true && options.apply !== true)
+    throw new AppError("input/usage", "--dry-run belongs to --apply; without it nothing is written anyway");
   const target = parseTarget(options.target);
+  const timezone = options.timezone ?? context.io.timezone;
   const { name, text } = await readInput(context.io, path);
-  const { jobs: found, notes } = importCrontab(text, { system: options.system === true, file: name, group: options.group });
+  const { jobs: found, notes } = importCrontab(text, {
+    system: options.system === true,
+    file: name,
+    group: options.group,
+    ...(timezone === undefined ? {} : { timezone }),
+  });
   const jobs = found.map(({ group, id, spec }) => ({ group, id, spec: withTarget(spec, target) }));
-  tellNotes(context, name, jobs.length, notes);
+  tellNotes(context, name, jobs, notes);
   if (jobs.length === 0) throw new AppError("input/invalid", `${name} holds no entry that could be carried over`);
   const yaml = `# from ${plain(name)}\n${jobsToYaml(jobs)}`;
   if (options.out !== undefined) await write(context, options.out, yaml);
-  if (options.apply === true) return applyFiles(context, [{ name: options.out ?? `(imported from ${name})`, text: yaml }], { dryRun: options.dryRun === true });
+  if (options.apply === true)
+    return applyFiles(context, [{ name: options.out ?? `(imported from ${name})`, text: yaml }], { dryRun: options.dryRun === true });
   if (options.out !== undefined) return;
   const format = context.options().output;
-  if (format === "json") return printValue(context, { jobs: Object.fromEntries(jobs.map((job) => [`${job.group}/${job.id}`, job.spec])) }, "json");
+  if (format === "json")
+    return printValue(context, { jobs: Object.fromEntries(jobs.map((job) => [`${job.group}/${job.id}`, job.spec])) }, "json");
   context.io.out(format === "name" ? jobs.map((job) => `${job.group}/${job.id}\n`).join("") : yaml);
 }
 
@@ -56,9 +66,13 @@ function withTarget(spec: JobSpec, target: TargetSpec | undefined): JobSpec {
   return target === undefined ? spec : { ...spec, rules: spec.rules.map((rule) => ({ ...rule, target })) };
 }
 
-function tellNotes({ io }: Context, name: string, jobs: number, notes: readonly Issue[]): void {
+function tellNotes({ io }: Context, name: string, jobs: readonly { spec: JobSpec }[], notes: readonly Issue[]): void {
   for (const note of notes) io.err(`${plain(formatIssue(note))}\n`);
-  io.err(`${plain(name)}: ${jobs === 1 ? "1 job" : `${jobs} jobs`}, ${notes.length === 0 ? "nothing was left behind" : `${notes.length === 1 ? "1 note" : `${notes.length} notes`} above`}\n`);
+  const count = jobs.length === 1 ? "1 job" : `${jobs.length} jobs`;
+  const left = notes.length === 0 ? "nothing was left behind" : `${notes.length === 1 ? "1 note" : `${notes.length} notes`} above`;
+  const zones = [...new Set(jobs.flatMap((job) => job.spec.rules.flatMap((rule) => rule.timezone ?? [])))];
+  io.err(`${plain(name)}: ${count}, ${left}${zones.length === 0 ? "" : `; by the clock of ${zones.join(" and ")}`}\n`);
+  if (jobs.length > 0) io.err("cron lets runs of an entry overlap; these jobs skip a tick while their last run goes on (overlap: skip)\n");
 }
 
 async function write({ io }: Context, path: string, text: string): Promise<void> {
@@ -66,6 +80,8 @@ async function write({ io }: Context, path: string, text: string): Promise<void>
     await writeFile(resolve(io.cwd, path), text, { flag: "wx" });
   } catch (thrown) {
     const exists = (thrown as NodeJS.ErrnoException).code === "EEXIST";
-    throw new AppError("input/usage", `${path} cannot be written: ${exists ? "it exists already" : asError(thrown).message}`, { cause: thrown });
+    throw new AppError("input/usage", `${path} cannot be written: ${exists ? "it exists already" : asError(thrown).message}`, {
+      cause: thrown,
+    });
   }
 }

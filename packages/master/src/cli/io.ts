@@ -4,6 +4,8 @@ export type Io = {
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly cwd: string;
   readonly home: string;
+  /** The time zone of this host; undefined when it cannot be told. */
+  readonly timezone: string | undefined;
   /** Of this program and of the Node.js that runs it. */
   readonly version: string;
   readonly nodeVersion: string;

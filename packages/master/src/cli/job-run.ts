@@ -21,7 +21,8 @@ const PATIENCE_MS = 30_000;
 
 export async function runJob(context: Context, name: string, options: RunOptions): Promise<void> {
   const ref = parseJobRef(name);
-  if (options.timeout !== undefined && options.wait !== true) throw new AppError("input/usage", "--timeout says how long --wait waits; give both");
+  if (options.timeout !== undefined && options.wait !== true)
+    throw new AppError("input/usage", "--timeout says how long --wait waits; give both");
   const timeoutMs = options.timeout === undefined ? undefined : parseSpan(options.timeout, "--timeout");
   const env = parsePairs(options.env, "--env");
   const api = await context.api();
@@ -33,7 +34,10 @@ export async function runJob(context: Context, name: string, options: RunOptions
   const ended = await waitForAll(context, api, ref, result.orders, timeoutMs);
   await printEnded(context, ended);
   const failed = ended.filter((execution) => execution.success !== true);
-  if (failed.length > 0) throw new AppError("run/failed", `${toKey(ref)} failed on ${failed.map((execution) => execution.node).join(", ")}`, { hint: "`fleetcron run show ID` tells more" });
+  if (failed.length > 0)
+    throw new AppError("run/failed", `${toKey(ref)} failed on ${failed.map((execution) => execution.node).join(", ")}`, {
+      hint: "`fleetcron run show ID` tells more",
+    });
 }
 
 async function printOrders(context: Context, ref: JobRef, result: RunResult): Promise<void> {
@@ -47,7 +51,13 @@ async function printOrders(context: Context, ref: JobRef, result: RunResult): Pr
 }
 
 /** Polls until each execution has the record of its final attempt; `wait/timeout` beyond the limit. */
-async function waitForAll(context: Context, api: ApiClient, ref: JobRef, orders: RunResult["orders"], timeoutMs: number | undefined): Promise<ExecutionDetail[]> {
+async function waitForAll(
+  context: Context,
+  api: ApiClient,
+  ref: JobRef,
+  orders: RunResult["orders"],
+  timeoutMs: number | undefined,
+): Promise<ExecutionDetail[]> {
   const { clock } = context;
   const startedAt = clock.mono();
   const ended = new Map<string, ExecutionDetail>();
@@ -71,7 +81,9 @@ async function waitForAll(context: Context, api: ApiClient, ref: JobRef, orders:
     if (timeoutMs !== undefined && waitedMs >= timeoutMs) {
       progress.clear();
       const left = orders.filter((order) => !ended.has(order.execution)).map((order) => `${order.execution} on ${order.node}`);
-      throw new AppError("wait/timeout", `not ended after ${humanDuration(timeoutMs)}: ${left.join(", ")}`, { hint: "they go on; `fleetcron run show ID` and `fleetcron run kill ID`" });
+      throw new AppError("wait/timeout", `not ended after ${humanDuration(timeoutMs)}: ${left.join(", ")}`, {
+        hint: "they go on; `fleetcron run show ID` and `fleetcron run kill ID`",
+      });
     }
     await clock.sleep(Math.min(pollMs, timeoutMs === undefined ? pollMs : Math.max(1, timeoutMs - waitedMs)));
     pollMs = Math.min(SLOWEST_POLL_MS, pollMs * 1.5);
@@ -99,7 +111,10 @@ async function printEnded(context: Context, ended: readonly ExecutionDetail[]): 
     const took = last?.durationMs === undefined ? "" : ` in ${humanDuration(last.durationMs)}`;
     const tries = execution.attempt > 1 ? `, attempt ${execution.attempt}` : "";
     const result = context.paint(execution.success === true ? "green" : "red", execution.outcome ?? "ended");
-    context.io.out(detailText(context, [[plain(execution.node), `${result}${took}${tries} (execution ${execution.id})`]]) + outputText(context, last?.output).replace(/^\n/, ""));
+    context.io.out(
+      detailText(context, [[plain(execution.node), `${result}${took}${tries} (execution ${execution.id})`]]) +
+        outputText(context, last?.output).replace(/^\n/, ""),
+    );
   }
 }
 

@@ -16,7 +16,11 @@ export function jobColumns({ clock, paint }: Shown): Column<JobView>[] {
     { title: "JOB", cell: jobName },
     { title: "KIND", cell: (job) => job.spec.kind ?? "common" },
     { title: "WHEN", cell: (job) => `${job.rules[0]?.words ?? "-"}${job.rules.length > 1 ? ` (+${job.rules.length - 1})` : ""}` },
-    { title: "NEXT", cell: (job) => (job.spec.pause === true ? paint("yellow", "paused") : humanTime(firstNext(job), clock.now())), sort: (job) => firstNext(job) ?? "~" },
+    {
+      title: "NEXT",
+      cell: (job) => (job.spec.pause === true ? paint("yellow", "paused") : humanTime(firstNext(job), clock.now())),
+      sort: (job) => firstNext(job) ?? "~",
+    },
     { title: "LAST", cell: (job) => lastText(job, clock.now(), paint), sort: (job) => job.stats?.last?.endTime ?? "" },
     { title: "OK", cell: (job) => String(job.stats?.successCount ?? 0), sort: (job) => job.stats?.successCount ?? 0 },
     { title: "FAILED", cell: (job) => String(job.stats?.failureCount ?? 0), sort: (job) => job.stats?.failureCount ?? 0 },
@@ -57,19 +61,27 @@ export async function jobText(context: Shown, job: JobView): Promise<string> {
 export function nextText({ clock }: Pick<Context, "clock">, result: NextResult): string {
   const blocks = result.rules.map((rule) => {
     const ticks = rule.next.map((at) => `  ${at}  ${humanTime(at, clock.now())}\n`).join("");
-    return `${rule.id}: ${plain(rule.words)}${rule.mode === "cycle" ? ` (${plain(rule.timezone)})` : ""}\n${ticks === "" ? "  no further tick\n" : ticks}`;
+    return `${rule.id}: ${plain(rule.words)}\n${ticks === "" ? "  no further tick\n" : ticks}`;
   });
   return `${result.paused ? "the job is paused: none of these ticks fires until `job resume`\n" : ""}${blocks.join("")}`;
 }
 
-const VERDICT_COLOURS: Partial<Record<WhyResult["verdict"], Colour>> = { fired: "green", running: "green", missed: "red", lost: "red", skipped: "yellow" };
+const VERDICT_COLOURS: Partial<Record<WhyResult["verdict"], Colour>> = {
+  fired: "green",
+  running: "green",
+  missed: "red",
+  lost: "red",
+  skipped: "yellow",
+};
 
 export function whyText(context: Shown, why: WhyResult): string {
   const colour = VERDICT_COLOURS[why.verdict];
   const verdict = `${why.verdict}${why.reason === null ? "" : `: ${plain(why.reason)}`}`;
   const now = context.clock.now();
   const due = why.dueAt === null ? "" : `${why.dueAt} (${humanTime(why.dueAt, now)})${why.rule === null ? "" : ` of rule ${why.rule}`}`;
-  const records = why.records.map((record) => `  record ${record.id}: ${outcomeWord(record.outcome)} on ${record.nodeId}, ended ${humanTime(record.endTime, now)}\n`);
+  const records = why.records.map(
+    (record) => `  record ${record.id}: ${outcomeWord(record.outcome)} on ${record.nodeId}, ended ${humanTime(record.endTime, now)}\n`,
+  );
   return [
     `${colour === undefined ? verdict : context.paint(colour, verdict)}\n`,
     `${plain(why.text)}\n`,

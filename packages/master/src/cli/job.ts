@@ -54,7 +54,8 @@ export async function resetJob(context: Context, name: string, options: { node?:
   const result = await (await context.api()).resetJob(ref, options.node === undefined ? {} : { node: options.node });
   await printOne(context, result, {
     name: () => toKey(ref),
-    text: ({ orders }) => `${toKey(ref)}: ${orders.length === 1 ? "1 node is" : `${orders.length} nodes are`} told to forget its success${list(orders.map((order) => order.node))}\n`,
+    text: ({ orders }) =>
+      `${toKey(ref)}: ${orders.length === 1 ? "1 node is" : `${orders.length} nodes are`} told to forget its success${list(orders.map((order) => order.node))}\n`,
   });
 }
 
@@ -77,10 +78,14 @@ type Api = Awaited<ReturnType<Context["api"]>>;
 async function change(context: Context, name: string, done: string, act: (api: Api, ref: JobRef) => Promise<JobView>): Promise<void> {
   const ref = parseJobRef(name);
   const job = await act(await context.api(), ref);
-  const next = job.rules.map((rule) => rule.next).filter((one) => one !== null).sort()[0];
+  const next = job.rules
+    .map((rule) => rule.next)
+    .filter((one) => one !== null)
+    .sort()[0];
   await printOne(context, job, {
     name: jobName,
-    text: () => `${toKey(ref)} ${done}${job.spec.pause === true || next === undefined ? "" : `; next ${humanTime(next, context.clock.now())}`}\n`,
+    text: () =>
+      `${toKey(ref)} ${done}${job.spec.pause === true || next === undefined ? "" : `; next ${humanTime(next, context.clock.now())}`}\n`,
   });
 }
 

@@ -1,6 +1,6 @@
 /** Prints what a command found in the format asked for: tables and detail lines for people, the REST objects as JSON or YAML, names for scripts. */
 import type { Context } from "./context.ts";
-import { plain } from "./human.ts";
+import { plain, plainColoured } from "./human.ts";
 
 /** How a list is shown. `empty` is told on standard error, so scripts read nothing. */
 export type ListShape<T> = {
@@ -12,7 +12,11 @@ export type ListShape<T> = {
 export type Column<T> = { readonly title: string; readonly cell: (item: T) => string; readonly sort?: (item: T) => string | number };
 
 /** A list; `more` when it was cut. */
-export async function printList<T>(context: Context, page: { readonly items: readonly T[]; readonly more: boolean }, shape: ListShape<T>): Promise<void> {
+export async function printList<T>(
+  context: Context,
+  page: { readonly items: readonly T[]; readonly more: boolean },
+  shape: ListShape<T>,
+): Promise<void> {
   const { io } = context;
   const format = context.options().output ?? "table";
   if (format === "json" || format === "yaml") await printValue(context, { items: page.items }, format);
@@ -23,7 +27,11 @@ export async function printList<T>(context: Context, page: { readonly items: rea
 }
 
 /** One object: `text` for people, else the object itself. */
-export async function printOne<T>(context: Context, item: T, shape: { name: (item: T) => string; text: (item: T) => string | Promise<string> }): Promise<void> {
+export async function printOne<T>(
+  context: Context,
+  item: T,
+  shape: { name: (item: T) => string; text: (item: T) => string | Promise<string> },
+): Promise<void> {
   const format = context.options().output ?? "table";
   if (format === "json" || format === "yaml") return printValue(context, item, format);
   context.io.out(format === "name" ? `${plain(shape.name(item))}\n` : await shape.text(item));
@@ -42,16 +50,29 @@ export async function yamlText(value: unknown): Promise<string> {
 export async function tableText<T>(context: Pick<Context, "paint">, columns: readonly Column<T>[], items: readonly T[]): Promise<string> {
   const { default: Table } = await import("cli-table3");
   const none = Object.fromEntries(
-    ["top", "top-mid", "top-left", "top-right", "bottom", "bottom-mid", "bottom-left", "bottom-right", "left", "left-mid", "mid", "mid-mid", "right", "right-mid"].map(
-      (name) => [name, ""],
-    ),
+    [
+      "top",
+      "top-mid",
+      "top-left",
+      "top-right",
+      "bottom",
+      "bottom-mid",
+      "bottom-left",
+      "bottom-right",
+      "left",
+      "left-mid",
+      "mid",
+      "mid-mid",
+      "right",
+      "right-mid",
+    ].map((name) => [name, ""]),
   );
   const table = new Table({
     chars: { ...none, middle: "  " },
     style: { head: [], border: [], "padding-left": 0, "padding-right": 0, compact: true },
     head: columns.map((column) => context.paint("bold", column.title)),
   });
-  for (const item of items) table.push(columns.map((column) => safeCell(column.cell(item))));
+  for (const item of items) table.push(columns.map((column) => plainColoured(column.cell(item))));
   return `${table
     .toString()
     .split("\n")
@@ -59,16 +80,11 @@ export async function tableText<T>(context: Pick<Context, "paint">, columns: rea
     .join("\n")}\n`;
 }
 
-/** Colours of our own stay; anything else that a terminal would obey is shown. */
-function safeCell(text: string): string {
-  return text.replace(/\x1b\[[0-9;]*m|[^\x1b]+|\x1b/g, (piece) => (piece.length > 1 && piece.startsWith("\x1b[") ? piece : plain(piece)));
-}
-
 /** `name:  value` lines, the names in one column; fields without a value are left out. */
 export function detailText(context: Pick<Context, "paint">, fields: readonly (readonly [string, string | number | undefined])[]): string {
   const shown = fields.filter(([, value]) => value !== undefined && value !== "");
   const width = Math.max(0, ...shown.map(([name]) => name.length)) + 2;
-  return shown.map(([name, value]) => `${context.paint("bold", `${name}:`.padEnd(width))}${safeCell(String(value))}\n`).join("");
+  return shown.map(([name, value]) => `${context.paint("bold", `${name}:`.padEnd(width))}${plainColoured(String(value))}\n`).join("");
 }
 
 /** Sorts by a column's title (any case; `-` before it turns the order round). */

@@ -2,7 +2,7 @@
  * The tree of commands: names, arguments and options, and which function of which file each one calls. Files behind a command are loaded
  * when it runs, so that a start costs the tree and no more. The tree's own mistakes (unknown command, missing argument) are `input/usage`.
  */
-import { Command, CommanderError, Option } from "commander";
+import { Command, type CommanderError, Option } from "commander";
 import { AppError } from "fleetcron-shared/base/errors";
 import { type Context, FORMATS, type GlobalOptions } from "./context.ts";
 import { addFleetCommands } from "./tree-fleet.ts";
@@ -43,12 +43,16 @@ export function usageError(thrown: CommanderError, program: Command, args: reado
   const command = deepest(program, args);
   const path = pathOf(command);
   if (thrown.code === "commander.help") {
-    return new AppError("input/usage", `${path} needs a command`, { hint: `one of: ${names(command).join(", ")}; \`${path} --help\` explains them` });
+    return new AppError("input/usage", `${path} needs a command`, {
+      hint: `one of: ${names(command).join(", ")}; \`${path} --help\` explains them`,
+    });
   }
   const text = thrown.message.replace(/^error: /, "");
   const near = /\n\(Did you mean (?:one of )?(.+)\?\)$/.exec(text);
   const message = near === null ? text : text.slice(0, near.index);
-  return new AppError("input/usage", message, { hint: near === null ? `see \`${path} --help\`` : `did you mean ${near[1]}? (see \`${path} --help\`)` });
+  return new AppError("input/usage", message, {
+    hint: near === null ? `see \`${path} --help\`` : `did you mean ${near[1]}? (see \`${path} --help\`)`,
+  });
 }
 
 /** The command that the leading words of `args` name. */

@@ -60,9 +60,13 @@ async function readStdin(stdin: AsyncIterable<Uint8Array>): Promise<Uint8Array> 
 }
 
 function tooLarge(path: string, bytes: number): AppError {
-  return new AppError("input/too-large", `${path} has more than ${(Math.floor((bytes / 2 ** 20) * 10) / 10).toFixed(1)} MiB; at most ${MAX_FILE_BYTES / 2 ** 20} MiB are read`, {
-    hint: "split it into several files",
-  });
+  return new AppError(
+    "input/too-large",
+    `${path} has more than ${(Math.floor((bytes / 2 ** 20) * 10) / 10).toFixed(1)} MiB; at most ${MAX_FILE_BYTES / 2 ** 20} MiB are read`,
+    {
+      hint: "split it into several files",
+    },
+  );
 }
 
 function unreadable(path: string, thrown: unknown): AppError {

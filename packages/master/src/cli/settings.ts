@@ -18,7 +18,10 @@ export const ADMIN_TOKEN_FILE = "admin-token";
 
 export type Settings = { readonly server: string; readonly token: string | undefined };
 
-export async function resolveSettings(io: Pick<Io, "env" | "home" | "cwd">, options: Pick<GlobalOptions, "server" | "token">): Promise<Settings> {
+export async function resolveSettings(
+  io: Pick<Io, "env" | "home" | "cwd">,
+  options: Pick<GlobalOptions, "server" | "token">,
+): Promise<Settings> {
   const config = await readConfig(configPath(io));
   const server = checkServer(options.server ?? given(io.env.FLEETCRON_SERVER) ?? config.server ?? DEFAULT_SERVER);
   const ofConfig = config.server === undefined || checkServer(config.server) === server ? config.token : undefined;
@@ -46,9 +49,11 @@ async function readConfig(path: string): Promise<{ server?: string; token?: stri
     throw new AppError("config/invalid", `${path} is not YAML: ${asError(cause).message.split("\n")[0]}`, { cause });
   }
   const names = ["server", "token"] as const;
-  if (typeof value !== "object" || value === null || Array.isArray(value)) throw new AppError("config/invalid", `${path} must hold the keys ${names.join(" and ")}`);
+  if (typeof value !== "object" || value === null || Array.isArray(value))
+    throw new AppError("config/invalid", `${path} must hold the keys ${names.join(" and ")}`);
   const issues = Object.entries(value).flatMap(([key, one]) => {
-    if (!(names as readonly string[]).includes(key)) return [{ file: path, path: key, message: "unknown key", hint: suggestHint(key, names) }];
+    if (!(names as readonly string[]).includes(key))
+      return [{ file: path, path: key, message: "unknown key", hint: suggestHint(key, names) }];
     return typeof one === "string" ? [] : [{ file: path, path: key, message: "must be a text" }];
   });
   if (issues.length > 0) throw new AppError("config/invalid", `${path} is not accepted`, { issues });
@@ -73,15 +78,25 @@ async function readIfThere(path: string): Promise<string | undefined> {
 /** The address without a slash at its end. */
 export function checkServer(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url === undefined || (url.protocol !== "http:" && url.protocol !== "https:") || url.username !== "" || url.search !== "" || url.hash !== "") {
-    throw new AppError("input/usage", `"${text}" is not the address of a master`, { hint: "write it as http://HOST:PORT or https://HOST[:PORT]" });
+  if (
+    url === undefined ||
+    (url.protocol !== "http:" && url.protocol !== "https:") ||
+    url.username !== "" ||
+    url.search !== "" ||
+    url.hash !== ""
+  ) {
+    throw new AppError("input/usage", `"${text}" is not the address of a master`, {
+      hint: "write it as http://HOST:PORT or https://HOST[:PORT]",
+    });
   }
   return (url.origin + url.pathname).replace(/\/+$/, "");
 }
 
 function checkToken(token: string): string {
   if (/^[\x21-\x7e]+$/.test(token)) return token;
-  throw new AppError("input/usage", "the token holds characters that no token has", { hint: "check --token, FLEETCRON_TOKEN or the config file for spaces and line breaks" });
+  throw new AppError("input/usage", "the token holds characters that no token has", {
+    hint: "check --token, FLEETCRON_TOKEN or the config file for spaces and line breaks",
+  });
 }
 
 export function isLoopback(server: string): boolean {

@@ -61,8 +61,11 @@ export function addFleetCommands(program: Command, context: Context): void {
     .action(async (id: string) => (await fleet()).showRecord(context, id));
 
   addJobAndNode(
-    addListOptions(program.command("proc").description("look at the processes of jobs").command("ls").description("list processes that run now"), {
-      group: true,
-    }),
+    addListOptions(
+      program.command("proc").description("look at the processes of jobs").command("ls").description("list processes that run now"),
+      {
+        group: true,
+      },
+    ),
   ).action(async (options: ListOptions & { job?: string; node?: string }) => (await fleet()).listProcs(context, options));
 }

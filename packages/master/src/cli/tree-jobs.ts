@@ -23,14 +23,19 @@ export function addJobCommands(program: Command, context: Context): void {
     .description("make jobs from other schedulers' files")
     .command("crontab <file>")
     .summary("make jobs from a crontab")
-    .description("Prints a crontab (- for standard input) as a job file; what it cannot carry over is told with its line on standard error.")
+    .description(
+      "Prints a crontab (- for standard input) as a job file; what it cannot carry over is told with its line on standard error.",
+    )
     .option("--system", "a system crontab such as /etc/crontab: the sixth field is the user")
     .option("--group <group>", "the group of the jobs", "crontab")
+    .option("--timezone <zone>", "whose clock the entries go by where the crontab names none (default: this host's)")
     .option("--target <node|label=value>", "where they run (default: on every node); repeatable", collect, [])
     .option("--out <file>", "write the job file here instead of printing it")
     .option("--apply", "apply the jobs as well")
     .option("--dry-run", "with --apply: only show what would change")
-    .action(async (file: string, options: ImportOptions) => (await import("./import-crontab.ts")).importCrontabFile(context, file, options));
+    .action(async (file: string, options: ImportOptions) =>
+      (await import("./import-crontab.ts")).importCrontabFile(context, file, options),
+    );
 
   const job = program.command("job").description("look at jobs, run, pause and explain them");
   addListOptions(job.command("ls").description("list jobs"), { group: true, label: true })
@@ -70,8 +75,8 @@ export function addJobCommands(program: Command, context: Context): void {
     .command("why <job> [time]")
     .description("why a tick did or did not run; without a time the latest one")
     .action(async (name: string, time: string | undefined) => (await import("./job.ts")).whyJob(context, name, time));
-  addListOptions(job.command("history <job>").description("the records of a job, newest first"), {}).action(async (name: string, options: ListOptions) =>
-    (await import("./fleet.ts")).listRecords(context, { ...options, job: name }),
+  addListOptions(job.command("history <job>").description("the records of a job, newest first"), {}).action(
+    async (name: string, options: ListOptions) => (await import("./fleet.ts")).listRecords(context, { ...options, job: name }),
   );
   job
     .command("reset <job>")

@@ -26,14 +26,18 @@ export function addLocalCommands(program: Command, context: Context): void {
   program
     .command("doctor")
     .summary("check master, etcd and nodes, and say what to do")
-    .description("Checks the master, its etcd and the nodes. Only reads. Exit code 1 when a check fails, 6 when the master is out of reach.")
+    .description(
+      "Checks the master, its etcd and the nodes. Only reads. Exit code 1 when a check fails, 6 when the master is out of reach.",
+    )
     .option("--etcd <url>", "ask this etcd instead of the ones that the master names; repeatable", collect)
     .action(async (options: DoctorOptions) => (await import("./doctor.ts")).doctor(context, options));
 
   program
     .command("completion")
     .summary("print a completion script for a shell")
-    .description("Prints a completion script: `source <(fleetcron completion bash)`, or the same with zsh; `fleetcron completion fish | source`.")
+    .description(
+      "Prints a completion script: `source <(fleetcron completion bash)`, or the same with zsh; `fleetcron completion fish | source`.",
+    )
     .addArgument(new Argument("<shell>").choices(["bash", "zsh", "fish"]))
     .action(async (shell: "bash" | "zsh" | "fish") => context.io.out((await import("./completion.ts")).completionScript(program, shell)));
 

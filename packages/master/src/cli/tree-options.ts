@@ -4,7 +4,9 @@ import { parseCount } from "./arguments.ts";
 
 /** --limit and --sort; --group and -l where they mean something. */
 export function addListOptions(command: Command, has: { group?: boolean; label?: boolean }): Command {
-  command.option("--limit <number>", "at most so many", count("--limit", 1, 100_000)).option("--sort <column>", "by this column; -column turns it round");
+  command
+    .option("--limit <number>", "at most so many", count("--limit", 1, 100_000))
+    .option("--sort <column>", "by this column; -column turns it round");
   if (has.group === true) command.option("--group <group>", "only of this group");
   if (has.label === true) command.option("-l, --label <name=value>", "only with this label; repeatable", collect);
   return command;

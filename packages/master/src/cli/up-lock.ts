@@ -11,11 +11,16 @@ export function lockDataDir(dataDir: string): () => void {
     take();
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code !== "EEXIST") {
-      throw new AppError("config/data-dir", `the data folder ${dataDir} cannot be written: ${asError(thrown).message}`, { cause: thrown, hint: "choose another with --data-dir" });
+      throw new AppError("config/data-dir", `the data folder ${dataDir} cannot be written: ${asError(thrown).message}`, {
+        cause: thrown,
+        hint: "choose another with --data-dir",
+      });
     }
     const holder = Number(readFileSync(path, "utf8"));
     if (isUp(holder)) {
-      throw new AppError("config/data-dir", `another \`fleetcron up\` (pid ${holder}) uses ${dataDir}`, { hint: "end that one, or choose another folder with --data-dir" });
+      throw new AppError("config/data-dir", `another \`fleetcron up\` (pid ${holder}) uses ${dataDir}`, {
+        hint: "end that one, or choose another folder with --data-dir",
+      });
     }
     rmSync(path, { force: true });
     take();

@@ -23,7 +23,10 @@ export type Rest = {
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
 
-export function createRest(deps: { clock: Pick<Clock, "after">; fetch: Fetch }, options: { server: string; token: string | undefined }): Rest {
+export function createRest(
+  deps: { clock: Pick<Clock, "after">; fetch: Fetch },
+  options: { server: string; token: string | undefined },
+): Rest {
   const { server, token } = options;
   return {
     server,
@@ -60,7 +63,9 @@ export function createRest(deps: { clock: Pick<Clock, "after">; fetch: Fetch }, 
 /** `?a=1&b=x&b=y`, or nothing. */
 export function queryText(query: Query = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
-    value === undefined ? [] : (Array.isArray(value) ? value : [value]).map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`),
+    value === undefined
+      ? []
+      : (Array.isArray(value) ? value : [value]).map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`),
   );
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
 }
@@ -69,9 +74,13 @@ export function queryText(query: Query = {}): string {
 export function problemError(server: string, status: number, text: string): AppError {
   const problem = parseProblem(text);
   if (problem === undefined) {
-    return new AppError(status === 401 || status === 403 ? "auth/denied" : "server/unreachable", `${server} answered ${status}, and not as a Fleetcron master does`, {
-      hint: "check --server (FLEETCRON_SERVER): it must be the address that `fleetcron serve` or `fleetcron up` printed",
-    });
+    return new AppError(
+      status === 401 || status === 403 ? "auth/denied" : "server/unreachable",
+      `${server} answered ${status}, and not as a Fleetcron master does`,
+      {
+        hint: "check --server (FLEETCRON_SERVER): it must be the address that `fleetcron serve` or `fleetcron up` printed",
+      },
+    );
   }
   const more = { issues: problem.issues ?? [], ...(problem.hint === undefined ? {} : { hint: problem.hint }) };
   return new AppError(knownCode(problem.code, status), problem.detail, more as ConstructorParameters<typeof AppError>[2]);
@@ -99,12 +108,18 @@ function parseAnswer(server: string, text: string): unknown {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new AppError("server/unreachable", `${server} does not answer as a Fleetcron master does`, { cause, hint: "check --server (FLEETCRON_SERVER)" });
+    throw new AppError("server/unreachable", `${server} does not answer as a Fleetcron master does`, {
+      cause,
+      hint: "check --server (FLEETCRON_SERVER)",
+    });
   }
 }
 
 function unreachable(server: string, method: string, why: string, cause: unknown): AppError {
-  const lost = method !== "GET" && !/ECONNREFUSED|ENOTFOUND|refused|found/.test(why) ? "; the change may or may not have been made: look before you repeat it" : "";
+  const lost =
+    method !== "GET" && !/ECONNREFUSED|ENOTFOUND|refused|found/.test(why)
+      ? "; the change may or may not have been made: look before you repeat it"
+      : "";
   return new AppError("server/unreachable", `no master can be reached at ${server}: ${why}${lost}`, {
     cause,
     hint: "start one with `fleetcron up` or `fleetcron serve`, or name another with --server (FLEETCRON_SERVER)",

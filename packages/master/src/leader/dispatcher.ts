@@ -9,15 +9,14 @@ import { effectiveLabels } from "fleetcron-shared/model/facts";
 import { type MirrorEvent, openMirror } from "fleetcron-shared/store/mirror";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import { fromKey, type JobRef } from "../job-ref.ts";
+import { createTurns } from "../ops/turns.ts";
 import { createTargetIndex } from "./desired.ts";
 import { type ActualDispatch, type Batch, diffJob, type JobDiff, packBatches } from "./dispatch-diff.ts";
 import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
 import { startLoop } from "./loop.ts";
 
-/** Comparing goes on for at most this long before other work gets a turn. */
-const SLICE_MS = 10;
-/** Changes are written when so many jobs have been compared, so that memory stays small. */
-const JOBS_A_ROUND = 2000;
+/** Changes are written when so many have been found, so that memory stays small. */
+const OPS_A_ROUND = 10_000;
 const IN_FLIGHT = 4;
 /** A job was changed while its dispatches were written: its new form is on its way to us. */
 const CONFLICT_PAUSE_MS = 10;
@@ -62,17 +61,17 @@ export function startDispatcher(deps: LeaderDeps): LeaderService {
   /** Compares a round of dirty jobs; other work gets its turn between slices. */
   async function compare(signal: AbortSignal): Promise<[string, JobDiff][]> {
     const diffs: [string, JobDiff][] = [];
-    let sliceEnd = clock.mono() + SLICE_MS;
-    let compared = 0;
+    const turn = createTurns(clock);
+    let ops = 0;
     for (const [job, ref] of dirty) {
       dirty.delete(job);
       const diff = diffJob(keys, ref, views.jobs.get(keys.job(ref.group, ref.id)), index.desired(job), actual.get(job));
-      if (diff !== undefined) diffs.push([job, diff]);
-      compared += 1;
-      if (compared >= JOBS_A_ROUND || signal.aborted) break;
-      if (clock.mono() < sliceEnd) continue;
-      await clock.sleep(0);
-      sliceEnd = clock.mono() + SLICE_MS;
+      if (diff !== undefined) {
+        diffs.push([job, diff]);
+        ops += diff.ops.length;
+      }
+      if (ops >= OPS_A_ROUND || signal.aborted) break;
+      await turn();
     }
     return diffs;
   }

@@ -19,7 +19,7 @@ import { rerunOrder } from "./rerun.ts";
 
 export type Filer = LeaderService & {
   /** Queues a verdict that the leader itself has found; it is filed unless the node has delivered a record by then. */
-  fileVerdict(record: ExecutionRecord): void;
+  fileVerdict(record: ExecutionRecord, options: { onlyWhileGone: boolean }): void;
 };
 
 /** Statistics written by this term are remembered until the view shows them; so many at most before that is looked at. */
@@ -101,8 +101,8 @@ export function startFiler(deps: LeaderDeps): Filer {
     },
   });
   return {
-    fileVerdict(record) {
-      verdicts.add({ inboxKey: keys.inboxRecord(record.nodeId, record.id), inbox: undefined, record });
+    fileVerdict(record, { onlyWhileGone }) {
+      verdicts.add({ inboxKey: keys.inboxRecord(record.nodeId, record.id), inbox: undefined, record, onlyWhileGone });
       loop.kick();
     },
     async stop() {

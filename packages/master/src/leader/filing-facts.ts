@@ -32,7 +32,8 @@ export async function readFilingFacts(deps: { kv: Kv; keys: Keys }, items: reado
     statsKeys,
     isOpen: (item) =>
       revisionOf(item.inboxKey) === item.inbox &&
-      (item.inbox !== undefined || (revisionOf(recordKey(item)) === undefined && revisionOf(aliveKey(item)) === undefined)),
+      (item.inbox !== undefined || revisionOf(recordKey(item)) === undefined) &&
+      !(item.onlyWhileGone && revisionOf(aliveKey(item)) !== undefined),
     filed(key) {
       const entry = found.get(key);
       return entry === undefined ? undefined : { revision: entry.modRevision, record: decode<ExecutionRecord>(key, entry.value) };

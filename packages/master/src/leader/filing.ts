@@ -1,6 +1,6 @@
 /**
  * The transaction that files records, from facts to compares and operations. Pure. Exactly once: it holds only while the inbox key is as read
- * (or, for a verdict of the leader, while the node is gone and has delivered nothing), the record is as read, and the statistics are as read.
+ * (or, for a verdict of the leader, while the node has delivered nothing and, where that was the reason, is still gone), the record is as read, and the statistics are as read.
  */
 import type { JobStats } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
@@ -9,8 +9,14 @@ import { encode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import { countRecord, NO_STATS, uncountProvisional } from "./stats.ts";
 
-/** A record to file: delivered by its node (`inbox` is the key's revision as read) or found by the leader (`inbox` undefined). */
-export type FilingItem = { readonly inboxKey: string; readonly inbox: Revision | undefined; readonly record: ExecutionRecord };
+/** A record to file: delivered by its node (`inbox` is the key's revision as read) or a verdict of the leader (`inbox` undefined). */
+export type FilingItem = {
+  readonly inboxKey: string;
+  readonly inbox: Revision | undefined;
+  readonly record: ExecutionRecord;
+  /** A verdict that the node's return makes void. */
+  readonly onlyWhileGone?: boolean;
+};
 /** What stands at the record's key. */
 export type FiledBefore = { readonly revision: Revision; readonly record: ExecutionRecord };
 export type StatsBefore = { readonly revision: Revision; readonly stats: JobStats };
@@ -61,7 +67,8 @@ export function planFiling(keys: Keys, handleTime: string, items: readonly Filin
     written.add(recordKey);
 
     if (item.inbox !== undefined) compares.push(unchanged(item.inboxKey, item.inbox));
-    else compares.push(absent(item.inboxKey), absent(keys.alive(record.nodeId)));
+    else compares.push(absent(item.inboxKey));
+    if (item.onlyWhileGone) compares.push(absent(keys.alive(record.nodeId)));
     compares.push(before === undefined ? absent(recordKey) : unchanged(recordKey, before.revision));
     if (item.inbox !== undefined) ops.push({ op: "delete", key: item.inboxKey });
     if (!counted) continue;

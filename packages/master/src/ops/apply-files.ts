@@ -6,18 +6,29 @@
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError, type Issue } from "fleetcron-shared/base/errors";
 import { compileJob } from "fleetcron-shared/model/job-compile";
-import { meaningAt, type ParsedJob, parseJobFiles } from "fleetcron-shared/model/job-file";
 import type { JobSpec, StoredJob } from "fleetcron-shared/model/job-spec";
-import { absent, type Compare, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Revision, unchanged } from "fleetcron-shared/store/kv";
+import {
+  absent,
+  type Compare,
+  type KeyValue,
+  MAX_TXN_BYTES,
+  MAX_TXN_OPS,
+  type Op,
+  type Revision,
+  unchanged,
+} from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import type { ApplyChange, ApplyResult } from "../http/api-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
+import type { CheckedJob } from "./file-checker-protocol.ts";
 import { ticksOf } from "./next-ticks.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { readKeys } from "./read-keys.ts";
 import { scanPrefix } from "./scan.ts";
+import { settle } from "./settle.ts";
 import { specDiff } from "./spec-diff.ts";
 import { submitted } from "./stored-job.ts";
+import { createTurns } from "./turns.ts";
 
 export type ApplyRequest = {
   readonly files: readonly { readonly name: string; readonly text: string }[];
@@ -34,92 +45,90 @@ type Current = { readonly revision: Revision; readonly stored: StoredJob };
 type Step = { readonly ref: JobRef; readonly before: Current | undefined; readonly after: StoredJob | undefined; readonly write: boolean };
 
 export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<ApplyResult> {
-  const parsed = parseJobFiles(request.files, meaningAt(deps.clock.now())).filter(
-    ({ group }) => request.group === undefined || group === request.group,
-  );
-  const steps = await plan(deps, parsed, request.prune);
+  const turn = createTurns(deps.clock);
+  const checked = await deps.fileChecker.check(request.files, deps.clock.now());
+  const jobs = checked.filter(({ group }) => request.group === undefined || group === request.group);
+  const steps = await plan(deps, jobs, request.prune, turn);
   const revisions = request.dryRun ? new Map<string, Revision>() : await write(deps, steps);
-  return { dryRun: request.dryRun, changes: steps.map((step) => describe(deps, step, revisions.get(toKey(step.ref)))) };
+  const changes: ApplyChange[] = [];
+  for (const step of steps) {
+    changes.push(describe(deps, step, revisions.get(toKey(step.ref))));
+    await turn();
+  }
+  return { dryRun: request.dryRun, changes };
 }
 
-async function plan(deps: OpsDeps, parsed: readonly ParsedJob[], prune: boolean): Promise<Step[]> {
+async function plan(deps: OpsDeps, jobs: readonly CheckedJob[], prune: boolean, turn: () => Promise<void>): Promise<Step[]> {
   const { keys } = deps;
   const now = toIso(deps.clock.now());
   const found = await readKeys(
     deps.kv,
-    parsed.map(({ group, id }) => keys.job(group, id)),
+    jobs.map(({ group, id }) => keys.job(group, id)),
   );
-  const steps = parsed.map(({ group, id, spec }): Step => {
+  const steps: Step[] = [];
+  for (const { group, id, spec } of jobs) {
     const kv = found.get(keys.job(group, id));
-    const before = kv === undefined ? undefined : { revision: kv.modRevision, stored: decode<StoredJob>(kv.key, kv.value) };
+    const before = kv === undefined ? undefined : currentOf(kv);
     const after = submitted({ group, id }, spec, before?.stored, now);
-    return { ref: { group, id }, before, after: after ?? before?.stored, write: after !== undefined };
-  });
+    steps.push({ ref: { group, id }, before, after: after ?? before?.stored, write: after !== undefined });
+    await turn();
+  }
   if (!prune) return steps;
-  const named = new Set(parsed.map(toKey));
-  for (const group of new Set(parsed.map((job) => job.group))) {
+  for (const group of new Set(jobs.map((job) => job.group))) {
     for await (const kv of scanPrefix(deps.kv, keys.jobsOfGroup(group))) {
       const [, , id = ""] = keys.parts(kv.key);
-      if (named.has(toKey({ group, id }))) continue;
-      steps.push({
-        ref: { group, id },
-        before: { revision: kv.modRevision, stored: decode<StoredJob>(kv.key, kv.value) },
-        after: undefined,
-        write: true,
-      });
+      if (!found.has(kv.key)) steps.push({ ref: { group, id }, before: currentOf(kv), after: undefined, write: true });
+      await turn();
     }
   }
   return steps;
 }
 
+function currentOf(kv: KeyValue): Current {
+  return { revision: kv.modRevision, stored: decode<StoredJob>(kv.key, kv.value) };
+}
+
 async function write(deps: OpsDeps, steps: readonly Step[]): Promise<Map<string, Revision>> {
   const revisions = new Map<string, Revision>();
   let last: Revision | undefined;
-  for (const batch of batches(
-    deps,
-    steps.filter((step) => step.write),
-  )) {
-    const result = await deps.kv.txn({
-      if: batch.if,
-      then: batch.then,
-      else: batch.steps.map(({ ref }) => ({ op: "get", key: deps.keys.job(ref.group, ref.id) })),
-    });
-    if (!result.succeeded) {
-      const changed = batch.steps.filter(({ before }, position) => {
-        const read = result.results[position];
-        return read?.op === "get" && read.kv?.modRevision !== before?.revision;
-      });
-      throw conflict(
-        changed.map(({ ref }) => toKey(ref)),
-        revisions.size,
-      );
-    }
-    last = result.revision;
-    for (const { ref } of batch.steps) revisions.set(toKey(ref), result.revision);
+  for (const batch of batches(deps, steps)) {
+    const { succeeded, revision } = await settle(deps.kv, { if: batch.if, then: batch.then });
+    if (!succeeded) throw conflict(await changedMeanwhile(deps, batch.steps), revisions.size);
+    last = revision;
+    for (const { ref } of batch.steps) revisions.set(toKey(ref), revision);
   }
   if (last !== undefined) await deps.views.jobs.reached(last);
   return revisions;
 }
 
-type WriteBatch = { readonly steps: Step[]; readonly if: Compare[]; readonly then: Op[]; bytes: number };
+async function changedMeanwhile(deps: OpsDeps, steps: readonly Step[]): Promise<string[]> {
+  const keyOf = ({ ref }: Step) => deps.keys.job(ref.group, ref.id);
+  const found = await readKeys(deps.kv, steps.map(keyOf));
+  return steps.filter((step) => found.get(keyOf(step))?.modRevision !== step.before?.revision).map(({ ref }) => toKey(ref));
+}
 
-function batches(deps: Pick<OpsDeps, "keys">, steps: readonly Step[]): WriteBatch[] {
-  const made: WriteBatch[] = [];
+type WriteBatch = { readonly steps: Step[]; readonly if: Compare[]; readonly then: Op[] };
+
+/** The steps that write, as transactions. One is made when it is asked for, so that making them does not hold everybody up. */
+function* batches(deps: Pick<OpsDeps, "keys">, steps: readonly Step[]): Generator<WriteBatch> {
+  let batch: WriteBatch = { steps: [], if: [], then: [] };
+  let bytes = 0;
   for (const step of steps) {
+    if (!step.write) continue;
     const key = deps.keys.job(step.ref.group, step.ref.id);
     const value = step.after === undefined ? undefined : encode(step.after);
     const size = key.length + Buffer.byteLength(value ?? "");
-    let batch = made.at(-1);
-    if (batch === undefined || batch.then.length >= MAX_TXN_OPS || batch.bytes + size > MAX_TXN_BYTES) {
-      batch = { steps: [], if: [], then: [], bytes: 0 };
-      made.push(batch);
+    if (batch.then.length >= MAX_TXN_OPS || (batch.then.length > 0 && bytes + size > MAX_TXN_BYTES)) {
+      yield batch;
+      batch = { steps: [], if: [], then: [] };
+      bytes = 0;
     }
     batch.steps.push(step);
     batch.if.push(step.before === undefined ? absent(key) : unchanged(key, step.before.revision));
     batch.then.push(value === undefined ? { op: "delete", key } : { op: "put", key, value });
-    batch.bytes += size;
+    bytes += size;
   }
-  return made;
+  if (batch.then.length > 0) yield batch;
 }
 
 function conflict(keys: readonly string[], written: number): AppError {

@@ -5,12 +5,13 @@ import { type JobRef, toKey } from "../job-ref.ts";
 import { readJob } from "./find.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { conflict } from "./put-job.ts";
+import { settle } from "./settle.ts";
 
 /** Throws `job/not-found`, `write/conflict`. */
 export async function deleteJob(deps: OpsDeps, ref: JobRef, ifRevision: number | undefined): Promise<string> {
   const key = deps.keys.job(ref.group, ref.id);
   const condition = ifRevision === undefined ? exists(key) : unchanged(key, ifRevision);
-  const result = await deps.kv.txn({ if: [condition], then: [{ op: "delete", key }] });
+  const result = await settle(deps.kv, { if: [condition], then: [{ op: "delete", key }] });
   if (!result.succeeded) {
     const { job } = await readJob(deps, ref);
     throw ifRevision === undefined

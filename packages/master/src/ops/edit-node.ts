@@ -7,6 +7,7 @@ import { encode } from "fleetcron-shared/wire/codec";
 import { type NodeEntry, nodeEntry } from "../views.ts";
 import { readNode } from "./find.ts";
 import type { OpsDeps } from "./ops-deps.ts";
+import { putUnder } from "./settle.ts";
 
 const TRIES = 10;
 const LABEL_NAME = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
@@ -19,10 +20,10 @@ async function editNode(deps: OpsDeps, id: string, edit: (info: NodeInfo) => Nod
     const info = edit(before.info);
     if (info === before.info) return before;
     const value = encode(info);
-    const result = await deps.kv.txn({ if: [unchanged(key, before.revision)], then: [{ op: "put", key, value }] });
-    if (!result.succeeded) continue;
-    await deps.views.nodes.reached(result.revision);
-    return nodeEntry({ key, value, modRevision: result.revision, createRevision: result.revision, version: 1, lease: undefined });
+    const revision = await putUnder(deps.kv, unchanged(key, before.revision), key, value);
+    if (revision === undefined) continue;
+    await deps.views.nodes.reached(revision);
+    return nodeEntry({ key, value, modRevision: revision });
   }
   throw new AppError("write/conflict", `node ${id} is being changed all the time`);
 }

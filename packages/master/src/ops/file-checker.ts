@@ -49,7 +49,10 @@ export function openFileChecker(deps: { clock: Pick<Clock, "mono" | "sleep">; lo
     if (message.t === "jobs") return void request.portions.push(message.jobs);
     requests.delete(message.id);
     if (message.t === "end") request.resolve(request.portions);
-    else request.reject(new AppError(message.code, message.message, { hint: message.hint, issues: message.issues }));
+    else {
+      const { code, message: text, hint, issues } = message;
+      request.reject(new AppError(code, text, { issues, ...(hint === undefined ? {} : { hint }) }));
+    }
   }
 
   function ask(files: readonly JobFile[], nowMs: number): Promise<readonly string[]> {

@@ -3,12 +3,13 @@ import { AppError } from "fleetcron-shared/base/errors";
 import { absent, exists, prefixEnd } from "fleetcron-shared/store/kv";
 import { readNode } from "./find.ts";
 import type { OpsDeps } from "./ops-deps.ts";
+import { settle } from "./settle.ts";
 
 /** Throws `node/not-found`, `node/online`. */
 export async function forgetNode(deps: OpsDeps, id: string): Promise<string> {
   const { keys } = deps;
   const orders = keys.ordersOf(id);
-  const result = await deps.kv.txn({
+  const result = await settle(deps.kv, {
     if: [exists(keys.node(id)), absent(keys.alive(id))],
     then: [
       { op: "delete", key: keys.node(id) },

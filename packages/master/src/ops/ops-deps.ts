@@ -6,6 +6,7 @@ import type { Kv } from "fleetcron-shared/store/kv";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Timetable } from "../timetable.ts";
 import type { Views } from "../views.ts";
+import type { FileChecker } from "./file-checker.ts";
 import type { OrderLease } from "./order-lease.ts";
 
 export type OpsDeps = {
@@ -17,4 +18,5 @@ export type OpsDeps = {
   readonly views: Views;
   readonly timetable: Timetable;
   readonly orderLease: OrderLease;
+  readonly fileChecker: FileChecker;
 };

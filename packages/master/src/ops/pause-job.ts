@@ -8,6 +8,7 @@ import { type JobRef, toKey } from "../job-ref.ts";
 import { type JobEntry, jobEntry } from "../views.ts";
 import { readJob } from "./find.ts";
 import type { OpsDeps } from "./ops-deps.ts";
+import { putUnder } from "./settle.ts";
 
 /** Others may edit the job at the same time; theirs and this one both hold. */
 const TRIES = 10;
@@ -19,11 +20,10 @@ export async function pauseJob(deps: OpsDeps, ref: JobRef, pause: boolean): Prom
     if (entry.job.pause === pause) return entry;
     const stored: StoredJob = { ...entry.stored, updatedAt: toIso(deps.clock.now()), spec: { ...entry.stored.spec, pause } };
     const value = encode(stored);
-    const result = await deps.kv.txn({ if: [unchanged(key, entry.job.revision)], then: [{ op: "put", key, value }] });
-    if (!result.succeeded) continue;
-    await deps.views.jobs.reached(result.revision);
-    const { revision } = result;
-    return jobEntry({ key, value, modRevision: revision, createRevision: revision, version: 1, lease: undefined });
+    const revision = await putUnder(deps.kv, unchanged(key, entry.job.revision), key, value);
+    if (revision === undefined) continue;
+    await deps.views.jobs.reached(revision);
+    return jobEntry({ key, value, modRevision: revision });
   }
   throw new AppError("write/conflict", `job ${toKey(ref)} is being changed all the time`);
 }

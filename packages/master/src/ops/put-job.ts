@@ -8,6 +8,7 @@ import { decode, encode } from "fleetcron-shared/wire/codec";
 import { type JobRef, toKey } from "../job-ref.ts";
 import { type JobEntry, jobEntry } from "../views.ts";
 import type { OpsDeps } from "./ops-deps.ts";
+import { putUnder } from "./settle.ts";
 import { submitted } from "./stored-job.ts";
 
 /** Creates or replaces the job; `ifRevision` 0 means that it must not exist. Throws `input/invalid`, `write/conflict`. */
@@ -26,15 +27,10 @@ export async function putJob(
   if (stored === undefined) throw new AppError("internal/bug", "a new job came out as unchanged");
   const value = encode(stored);
   const condition = before === undefined ? absent(key) : unchanged(key, before.modRevision);
-  const result = await deps.kv.txn({ if: [condition], then: [{ op: "put", key, value }], else: [{ op: "get", key }] });
-  if (!result.succeeded)
-    throw conflict(ref, before?.modRevision ?? 0, result.results[0]?.op === "get" ? result.results[0].kv?.modRevision : undefined);
-  await deps.views.jobs.reached(result.revision);
-  const { revision } = result;
-  return {
-    entry: jobEntry({ key, value, modRevision: revision, createRevision: revision, version: 1, lease: undefined }),
-    created: before === undefined,
-  };
+  const revision = await putUnder(deps.kv, condition, key, value);
+  if (revision === undefined) throw conflict(ref, before?.modRevision ?? 0, (await deps.kv.get(key))?.modRevision);
+  await deps.views.jobs.reached(revision);
+  return { entry: jobEntry({ key, value, modRevision: revision }), created: before === undefined };
 }
 
 /** The job was at `seen` for the caller and is at `now` (undefined: gone). */

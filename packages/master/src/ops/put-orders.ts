@@ -1,9 +1,10 @@
 /** Puts orders for agents in one transaction, under the shared lease. */
-import { AppError, isCode } from "fleetcron-shared/base/errors";
+import { isCode } from "fleetcron-shared/base/errors";
 import type { Order } from "fleetcron-shared/model/facts";
-import { type Compare, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Txn } from "fleetcron-shared/store/kv";
+import { type Compare, MAX_TXN_BYTES, MAX_TXN_OPS, type Op } from "fleetcron-shared/store/kv";
 import { encode } from "fleetcron-shared/wire/codec";
 import type { OpsDeps } from "./ops-deps.ts";
+import { settle } from "./settle.ts";
 
 export type Addressed = { readonly node: string; readonly order: Order };
 
@@ -16,26 +17,14 @@ export async function putOrders(
   const lease = await deps.orderLease.current();
   try {
     for (const then of chunks(deps, orders, lease)) {
-      const result = await writeOnce(deps, { if: condition, then });
-      if (!result) return false;
+      const { succeeded } = await settle(deps.kv, { if: condition, then });
+      if (!succeeded) return false;
     }
   } catch (error) {
     if (isCode(error, "etcd/lease-gone")) deps.orderLease.forget(lease);
     throw error;
   }
   return true;
-}
-
-/** When the answer is lost, the first order's key tells whether the transaction happened: its id is new and only ours. */
-async function writeOnce(deps: Pick<OpsDeps, "kv">, txn: Txn): Promise<boolean> {
-  try {
-    return (await deps.kv.txn(txn)).succeeded;
-  } catch (error) {
-    const first = txn.then[0];
-    if (!isCode(error, "etcd/unknown-outcome") || first?.op !== "put") throw error;
-    if ((await deps.kv.get(first.key)) !== undefined) return true;
-    throw new AppError("etcd/unreachable", "etcd did not take the order; nothing was started", { cause: error });
-  }
 }
 
 function chunks(deps: Pick<OpsDeps, "keys">, orders: readonly Addressed[], lease: string): Op[][] {

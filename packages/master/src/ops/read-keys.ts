@@ -2,7 +2,7 @@
 import { type KeyValue, type Kv, MAX_TXN_OPS } from "fleetcron-shared/store/kv";
 
 /** The values at `keys`, undefined where there is none. */
-export async function readKeys(kv: Pick<Kv, "txn">, keys: readonly string[]): Promise<Map<string, KeyValue | undefined>> {
+export async function readKeys(kv: Kv, keys: readonly string[]): Promise<Map<string, KeyValue | undefined>> {
   const found = new Map<string, KeyValue | undefined>();
   const distinct = [...new Set(keys)];
   for (let start = 0; start < distinct.length; start += MAX_TXN_OPS) {

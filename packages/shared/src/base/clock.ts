@@ -13,6 +13,8 @@ export type Clock = {
   mono(): MonoMs;
   /** Calls `fn` once after `ms` (0 … 2^31−1); the returned function cancels it. */
   after(ms: number, fn: () => void): () => void;
+  /** Calls `fn` in the next turn of the event loop: for the last moments before an instant that a timer would miss by a millisecond. */
+  turn(fn: () => void): () => void;
   /** Resolves after `ms`, or at once when `signal` aborts (it never rejects). */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 };
@@ -26,6 +28,10 @@ export const systemClock: Clock = {
   after(ms, fn) {
     const timer = setTimeout(fn, Math.max(0, Math.min(ms, MAX_TIMER_MS)));
     return () => clearTimeout(timer);
+  },
+  turn(fn) {
+    const immediate = setImmediate(fn);
+    return () => clearImmediate(immediate);
   },
   sleep(ms, signal) {
     return new Promise((resolve) => {

@@ -39,6 +39,7 @@ export function createManualClock(startMs = Date.UTC(2027, 0, 1)): ManualClock {
     now: () => mono + wallOffset,
     mono: () => mono,
     after,
+    turn: (fn) => after(1, fn),
     sleep(ms, signal) {
       return new Promise((resolve) => {
         if (signal?.aborted) return resolve();

@@ -94,9 +94,9 @@ export class ProcessTree {
     this.#advance();
   }
 
-  /** Moves the deadline of an execution that has one. */
+  /** Moves the deadline of an execution that has one. A deadline that has passed stays passed: what comes later belongs to another lock. */
   extend(deadline: MonoMs): void {
-    if (this.#deadline === Number.POSITIVE_INFINITY) return;
+    if (this.#deadline === Number.POSITIVE_INFINITY || this.#clock.mono() >= this.#deadline) return;
     this.#deadline = deadline;
     this.#advance();
   }

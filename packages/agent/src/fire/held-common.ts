@@ -1,0 +1,61 @@
+/**
+ * Ticks of `common` jobs with `onIsolation: hold` while etcd is away: one line per job. Each waits up to `holdFor` and then gets the verdict
+ * `skipped:isolated`; those that are released run one after the other, in the order of their due times, before later ticks of the job.
+ */
+import type { Job } from "fleetcron-shared/model/job";
+import type { JobKey } from "fleetcron-shared/model/job-spec";
+import type { Origin } from "../run/execution.ts";
+import { type CommonGateDeps, passCommon } from "./common-gate.ts";
+import { postVerdict } from "./verdicts.ts";
+
+export class HeldCommon {
+  readonly #deps: CommonGateDeps;
+  readonly #lines = new Map<JobKey, Promise<void>>();
+  #size = 0;
+
+  constructor(deps: CommonGateDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#size;
+  }
+
+  /** Takes the tick if it has to wait for etcd or for ticks that do; false if it may go on. */
+  takes(job: Job, origin: Origin & { type: "tick" }): boolean {
+    const before = this.#lines.get(job.key);
+    if (before === undefined && (job.onIsolation !== "hold" || this.#deps.session.current() !== undefined)) return false;
+    this.#size++;
+    const turn = this.#hold(job, origin, before).finally(() => {
+      this.#size--;
+      if (this.#lines.get(job.key) === turn) this.#lines.delete(job.key);
+    });
+    this.#lines.set(job.key, turn);
+    return true;
+  }
+
+  async #hold(job: Job, origin: Origin & { type: "tick" }, before: Promise<void> | undefined): Promise<void> {
+    const { clock, executions } = this.#deps;
+    const back = await this.#etcdIsBack(Math.min(job.holdForMs, job.misfireWindowMs) - Math.max(0, clock.now() - origin.dueMs));
+    await before;
+    if (!back) return postVerdict(this.#deps, job, origin, { type: "skipped", reason: "isolated" });
+    if (!this.#deps.isCurrentJob(job)) return postVerdict(this.#deps, job, origin, { type: "skipped", reason: "cancelled" });
+    const ended = () => Promise.all(executions.of(job.key).map((execution) => execution.ended));
+    await ended();
+    passCommon(this.#deps, job, origin);
+    await ended();
+  }
+
+  async #etcdIsBack(limitMs: number): Promise<boolean> {
+    const stop = new AbortController();
+    const cancel = this.#deps.clock.after(limitMs, () => stop.abort());
+    try {
+      await this.#deps.session.trusted(stop.signal);
+      return true;
+    } catch {
+      return false;
+    } finally {
+      cancel();
+    }
+  }
+}
