@@ -3,17 +3,15 @@
  * is bounded. The agents decide with the same calendar (shared/model/calendar) when to fire.
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
+import { type Instants, instantsOf, ruleScheduleInput } from "fleetcron-shared/model/calendar/rule-schedule";
 import { compileSchedule, type Schedule, scheduleKey } from "fleetcron-shared/model/calendar/schedule";
 import type { Job, Rule } from "fleetcron-shared/model/job";
 
 /** The ticks of one rule, within its `from` and `until`. */
-export type RuleTimes = {
+export type RuleTimes = Instants & {
   readonly words: string;
   /** Whether the rule has due times beyond the one at submission. */
   readonly kind: Schedule["kind"] | "submit";
-  /** Strictly later; undefined = never again. */
-  nextAfter(ms: EpochMs): EpochMs | undefined;
-  lastAtOrBefore(ms: EpochMs): EpochMs | undefined;
 };
 
 /** Gives the times of rules. */
@@ -25,14 +23,7 @@ export function createTimetable(timezone: string): Timetable {
   const cache = new Map<string, Schedule>();
 
   function scheduleOf(job: Job, rule: Rule, timer: string): Schedule {
-    const input = {
-      timer,
-      timezone: rule.timezone ?? timezone,
-      hashSeed: job.key,
-      anchorMs: job.createdAtMs,
-      dstGap: rule.dstGap,
-      dstFold: rule.dstFold,
-    };
+    const input = ruleScheduleInput(job, rule, timer, timezone);
     const key = scheduleKey(input);
     const known = cache.get(key);
     if (known !== undefined) return known;
@@ -44,7 +35,12 @@ export function createTimetable(timezone: string): Timetable {
 
   return {
     timezone,
-    of: (job, rule) => (rule.timer === undefined ? atSubmission(job, rule) : within(rule, scheduleOf(job, rule, rule.timer))),
+    of(job, rule) {
+      if (rule.timer === undefined) return atSubmission(job, rule);
+      const schedule = scheduleOf(job, rule, rule.timer);
+      const { nextAfter, lastAtOrBefore } = instantsOf(rule, schedule);
+      return { words: schedule.describe(), kind: schedule.kind, nextAfter, lastAtOrBefore };
+    },
   };
 }
 
@@ -56,22 +52,6 @@ function atSubmission(job: Job, rule: Rule): RuleTimes {
     kind: "submit",
     nextAfter: (ms) => (ms < at ? at : undefined),
     lastAtOrBefore: (ms) => (ms >= at ? at : undefined),
-  };
-}
-
-function within(rule: Rule, schedule: Schedule): RuleTimes {
-  const { fromMs, untilMs } = rule;
-  return {
-    words: schedule.describe(),
-    kind: schedule.kind,
-    nextAfter(ms) {
-      const next = schedule.nextAfter(fromMs === undefined ? ms : Math.max(ms, fromMs - 1));
-      return next === undefined || (untilMs !== undefined && next > untilMs) ? undefined : next;
-    },
-    lastAtOrBefore(ms) {
-      const last = schedule.lastAtOrBefore(untilMs === undefined ? ms : Math.min(ms, untilMs));
-      return last === undefined || (fromMs !== undefined && last < fromMs) ? undefined : last;
-    },
   };
 }
 

@@ -3,8 +3,8 @@
  * `graceMs`: ticks younger than this are merely late and all fire; older ones are misfires and get the job's policy.
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
+import type { Instants } from "fleetcron-shared/model/calendar/rule-schedule";
 import type { Misfire } from "fleetcron-shared/model/job-spec";
-import type { Instants } from "./schedules.ts";
 
 /** Many ticks with one verdict. */
 export type TickRange = { readonly firstMs: EpochMs; readonly lastMs: EpochMs; readonly count: number };

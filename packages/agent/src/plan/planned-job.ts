@@ -4,12 +4,13 @@
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import { hash32 } from "fleetcron-shared/base/hash";
+import type { Instants } from "fleetcron-shared/model/calendar/rule-schedule";
 import type { Dispatch } from "fleetcron-shared/model/facts";
 import type { Job, Rule } from "fleetcron-shared/model/job";
 import { compileJob } from "fleetcron-shared/model/job-compile";
 import type { JobKey, JobKind, Misfire, RuleMode } from "fleetcron-shared/model/job-spec";
 import { decode } from "fleetcron-shared/wire/codec";
-import type { Instants, Schedules } from "./schedules.ts";
+import type { Schedules } from "./schedules.ts";
 
 export type PlannedRule = {
   readonly id: string;
@@ -73,7 +74,7 @@ function planRule(deps: { schedules: Schedules }, nodeId: string, job: Job, rule
   const jitterSeed = job.kind === "common" ? `${job.key}/${rule.id}@${nodeId}` : `${job.key}/${rule.id}`;
   const jitterMs = rule.jitterMs > 0 ? hash32(jitterSeed) % (rule.jitterMs + 1) : 0;
   if (rule.timer === undefined) return { id: rule.id, mode: rule.mode, when: { type: "once" }, jitterMs, handledMs: 0 };
-  const instants = deps.schedules.of(job, rule, rule.timer);
-  if (instants.kind === "startup") return { id: rule.id, mode: rule.mode, when: { type: "startup" }, jitterMs, handledMs: 0 };
+  const { kind, instants } = deps.schedules.of(job, rule, rule.timer);
+  if (kind === "startup") return { id: rule.id, mode: rule.mode, when: { type: "startup" }, jitterMs, handledMs: 0 };
   return { id: rule.id, mode: rule.mode, when: { type: "instants", instants }, jitterMs, handledMs: 0 };
 }

@@ -134,7 +134,8 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     },
     async txn(txn) {
       const request = { compare: (txn.if ?? []).map(fromCompare), success: txn.then.map(fromOp), failure: (txn.else ?? []).map(fromOp) };
-      const answer = await call("write", (client, callOptions) => client.kv.txn(request, callOptions));
+      const onlyReads = [...txn.then, ...(txn.else ?? [])].every((op) => op.op === "get");
+      const answer = await call(onlyReads ? "read" : "write", (client, callOptions) => client.kv.txn(request, callOptions));
       const ops = answer.succeeded ? txn.then : (txn.else ?? []);
       const results = ops.map((op, i) => toOpResult(op, answer.responses[i]));
       return { succeeded: answer.succeeded, revision: Number(answer.header.revision), results };
