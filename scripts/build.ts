@@ -12,7 +12,7 @@ const built = join(root, "dist");
 /** What a package ships beside its code, when it has it. */
 const EXTRAS = ["launch.js", "systemd", "README.md"];
 
-type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>>; readonly exports?: Readonly<Record<string, string>> };
+type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>>; readonly exports?: object };
 
 /** The manifest to publish, from the one of the workspace. */
 function publishedManifest(manifest: Manifest): Manifest {

@@ -5,7 +5,7 @@ import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import { type AgentBench, detailOf, newId, startAgentBench, words } from "../support/agent-bench.ts";
 import { eventually } from "../support/fleet.ts";
-import { isAlive } from "../support/processes.ts";
+import { isAlive, textOf } from "../support/processes.ts";
 
 const command = (script: string, more: Partial<JobSpec> = {}): Partial<JobSpec> => ({
   run: { command: { script } },
@@ -101,16 +101,18 @@ test("orders: environment, attempt and tick of a rerun; seen twice runs once; a 
   await using bench = await startAgentBench();
   const dueAt = "2026-01-01T00:00:00.000Z";
   const script = 'echo "$WHO $FLEETCRON_ATTEMPT $FLEETCRON_DUE $FLEETCRON_NODE $FLEETCRON_GROUP/$FLEETCRON_JOB"';
+  const seen = bench.file("seen");
+  const counted = `${script}; echo >> ${seen}`;
   const id = newId();
   const rerun = { of: "x", ruleId: "r1", dueAt, attempt: 4 };
-  const execution = await bench.run("n1", "t/env", command(script, { env: { WHO: "job" } }), { id, env: { WHO: "order" }, rerun });
+  const execution = await bench.run("n1", "t/env", command(counted, { env: { WHO: "job" } }), { id, env: { WHO: "order" }, rerun });
   const [record] = await recordsOf(bench, execution, 1);
   t.is(record?.output?.tail, `order 4 ${dueAt} n1 t/env\n`);
   t.is(record?.orderId, id);
   t.is(record?.attempt, 4);
 
   await bench.agent("n1").restart();
-  await bench.run("n1", "t/env", command(script), { id, execution });
+  await bench.run("n1", "t/env", command(counted), { id, execution });
   await bench.drain("n1", true);
   await bench.dispatch("n1", "t/tick", {});
   await eventually("ticks are refused", async () => (await bench.records("t/tick")).length >= 2);
@@ -123,5 +125,6 @@ test("orders: environment, attempt and tick of a rerun; seen twice runs once; a 
     kinds.filter((kind) => kind !== "exit:0"),
     kinds.slice(0, kinds.indexOf("exit:0")).map(() => "skipped:drained"),
   );
-  t.is((await bench.records("t/env")).length, 1, "the order was carried out once");
+  t.is((await bench.records("t/env")).length, 1);
+  t.is(textOf(seen), "\n", "the order was carried out once");
 });

@@ -53,7 +53,7 @@ test("cut off for longer than its session: presence and processes are back under
 
 test("its lease revoked: a new session at once does not keep alive what ran under the lock of the old one", async (t) => {
   t.timeout(60_000);
-  await using bench = await startAgentBench({ nodes: ["n1", "n2"] });
+  await using bench = await startAgentBench({ nodes: ["n1", "n2"], args: ["--session-ttl", "9s"] });
   const alone = command(bench.script("trap '' TERM; sleep 60 & wait; sleep 60"), { kind: "alone", overlap: "queue" });
   const first = await bench.run("n1", "t/alone", alone);
   await eventually("it runs", async () => bench.runs().length === 1);

@@ -1,6 +1,6 @@
 /** `fleetcron node …`, `record …`, `import crontab`, `doctor` and what holds for all commands, on a fleet of two agents. */
 import { execFile } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
@@ -51,7 +51,7 @@ test.serial("nodes are listed, shown, labelled and drained", async (t) => {
   await ran(t, "node label a role", { code: 2, err: /"role" is not of the form NAME=VALUE/ });
   await ran(t, "node drain a", { code: 0, out: /^a takes no new work; it is free\n$/ });
   await eventually("it is drained", async () => (await shared.cli("node ls")).out.includes("drained"));
-  await ran(t, "job run r/yes --node a", { code: 4 });
+  await ran(t, "job run r/yes --wait", { code: 0, out: /^b: +exit:0/ });
   await ran(t, "node undrain a", { code: 0, out: /a takes work again/ });
   await ran(t, "node forget a", { code: 4, err: /node a is online/ });
   await ran(t, "node show c", { code: 3, err: /there is no node c/ });
@@ -115,7 +115,7 @@ test.serial("a wrong token, a wrong address", async (t) => {
   await ran(t, `--server ${shared.etcd.endpoint} job ls`, { code: 6, err: /not as a Fleetcron master does/ });
   const config = ["server: x", "tokn: y"].join("\n");
   const folder = join(shared.fleet.folder, "fleetcron");
-  await promisify(execFile)("mkdir", ["-p", folder]);
+  mkdirSync(folder);
   writeFileSync(join(folder, "config.yaml"), config);
   await ran(
     t,

@@ -8,10 +8,11 @@ import { makeDataDir } from "fleetcron-shared/base/data-dir";
 import { asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
 import { createLog } from "fleetcron-shared/base/log";
 import { systemRandom } from "fleetcron-shared/base/random";
+import { SECRET_SETTINGS } from "fleetcron-shared/base/settings";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
-import type { EtcdOptions } from "fleetcron-shared/store/etcd-options";
+import { etcdOptionsOf } from "fleetcron-shared/store/etcd-options";
 import { startAgent } from "./agent.ts";
-import { type AgentSettings, agentConfig, agentSettings, SECRET_SETTINGS } from "./config.ts";
+import { agentConfig, agentSettings } from "./config.ts";
 
 // With 100,000 jobs a third of the memory would be young-generation space that V8 grew while they were loaded (docs/performance.md).
 setFlagsFromString("--semi-space-growth-factor=1");
@@ -65,7 +66,7 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   makeDataDir(settings.dataDir, { mode: 0o755, program: "agent" });
 
   const log = createLog({ level: settings.logLevel, name: "fleetcron-agent" });
-  const kv = openEtcdKv(etcdOptions(settings), { clock: systemClock });
+  const kv = openEtcdKv(etcdOptionsOf(settings), { clock: systemClock });
   const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopped.resolve());
@@ -84,17 +85,6 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   } finally {
     await kv.close();
   }
-}
-
-function etcdOptions(settings: AgentSettings): EtcdOptions {
-  const tls = { ca: settings.etcdCa, cert: settings.etcdCert, key: settings.etcdKey };
-  const usesTls =
-    Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
-  return {
-    endpoints: settings.etcd,
-    ...(usesTls ? { tls } : {}),
-    ...(settings.etcdUser === undefined ? {} : { user: settings.etcdUser, password: settings.etcdPassword ?? "" }),
-  };
 }
 
 /** Written whole or not at all. */

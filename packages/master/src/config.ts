@@ -1,24 +1,12 @@
 /** The master's settings: `/etc/fleetcron/master.yaml`, FLEETCRON_MASTER_… and flags (see `fleetcron serve --help`). */
 import { isIP } from "node:net";
-import { parseDuration } from "fleetcron-shared/base/duration";
 import { AppError } from "fleetcron-shared/base/errors";
+import { durationMs, durationSetting, etcdSettings, logLevelSetting } from "fleetcron-shared/base/settings";
 import { expected } from "fleetcron-shared/base/zod-issues";
 import { z } from "zod";
 
-const duration = (fallback: string, minMs: number) =>
-  z
-    .string({ error: expected("a duration such as 10s") })
-    .refine((text) => (parseDuration(text) ?? -1) >= minMs, { error: expected(`a duration of at least ${minMs} ms, such as ${fallback}`) })
-    .default(fallback);
-
 export const masterSettings = z.strictObject({
-  etcd: z.array(z.string()).min(1).default(["http://127.0.0.1:2379"]).describe("etcd endpoints"),
-  etcdCa: z.string().exactOptional().describe("file with the CA certificate of etcd"),
-  etcdCert: z.string().exactOptional().describe("file with this master's client certificate"),
-  etcdKey: z.string().exactOptional().describe("file with the key of the client certificate"),
-  etcdUser: z.string().exactOptional().describe("etcd user"),
-  etcdPassword: z.string().exactOptional().describe("password of the etcd user"),
-  prefix: z.string().default("/fleetcron").describe("prefix of all keys in etcd"),
+  ...etcdSettings,
   listen: z.string().default("127.0.0.1:7800").describe("host:port of the REST API; port 0 takes a free one"),
   allowRemote: z.boolean().default(false).describe("listen beyond this host, without TLS: put a TLS proxy in front"),
   dataDir: z.string().default(".fleetcron").describe("folder for the admin token of the first start and the cluster's id"),
@@ -32,15 +20,13 @@ export const masterSettings = z.strictObject({
     .refine(isTimezone, { error: expected("an IANA time zone such as Europe/Berlin") })
     .default("UTC")
     .describe("time zone of rules that name none; kept in etcd by the cluster's first start"),
-  sessionTtl: duration("5s", 2000).describe("how long after its last sign of life a leader is replaced"),
-  lostAfter: duration("60s", 0).describe("how long a node is gone before its executions count as lost"),
-  logLevel: z.enum(["debug", "info", "warn", "error", "silent"]).default("info").describe("debug, info, warn, error or silent"),
+  sessionTtl: durationSetting("5s", 2000).describe("how long after its last sign of life a leader is replaced"),
+  lostAfter: durationSetting("60s", 0).describe("how long a node is gone before its executions count as lost"),
+  logLevel: logLevelSetting,
   readyFile: z.string().exactOptional().describe("file to write {url, token, etcd, master, pid} to once the master is ready"),
 });
 
 export type MasterSettings = z.output<typeof masterSettings>;
-/** The settings that must not be printed. */
-export const SECRET_SETTINGS = ["etcdPassword"];
 
 /** Settings as the master computes with them. */
 export type MasterConfig = {
@@ -82,8 +68,8 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
     dataDir: settings.dataDir,
     name: settings.name,
     timezone: settings.timezone,
-    sessionTtlMs: parseDuration(settings.sessionTtl) ?? 0,
-    lostAfterMs: parseDuration(settings.lostAfter) ?? 0,
+    sessionTtlMs: durationMs(settings.sessionTtl),
+    lostAfterMs: durationMs(settings.lostAfter),
     etcdEndpoints: settings.etcd,
   };
 }

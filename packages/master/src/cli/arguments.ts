@@ -5,7 +5,7 @@ import { AppError } from "fleetcron-shared/base/errors";
 import type { JobRef } from "../job-ref.ts";
 
 const NAME = /^[a-z0-9][a-z0-9._-]{0,62}$/;
-export const DEFAULT_GROUP = "default";
+const DEFAULT_GROUP = "default";
 
 /** `group/id`, or `id` in the group `default`. */
 export function parseJobRef(text: string): JobRef {

@@ -1,7 +1,7 @@
 /** Completion scripts, made from the tree of commands: subcommands, options, and the values that an option allows. */
 import type { Command, Option } from "commander";
 
-export type Shell = "bash" | "zsh" | "fish";
+type Shell = "bash" | "zsh" | "fish";
 
 /** One command: the words that lead to it, and what may follow (`commands` also holds the values of its first argument). */
 type Entry = { readonly path: string; readonly commands: readonly Word[]; readonly options: readonly OptionWord[] };

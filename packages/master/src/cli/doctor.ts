@@ -53,7 +53,7 @@ async function examine(context: Context, options: DoctorOptions): Promise<Check[
 }
 
 /** Versions, the leader, and whether the master reaches its etcd. */
-export function checkMaster(info: Info, ownVersion: string): Check[] {
+function checkMaster(info: Info, ownVersion: string): Check[] {
   const version: Check[] =
     info.version === ownVersion
       ? []
@@ -87,7 +87,7 @@ export function checkMaster(info: Info, ownVersion: string): Check[] {
   return [...version, leader, ...etcd];
 }
 
-export function checkNodes(nodes: readonly NodeView[]): Check[] {
+function checkNodes(nodes: readonly NodeView[]): Check[] {
   if (nodes.length === 0)
     return [
       {

@@ -56,7 +56,7 @@ export async function readEtcdFacts(deps: Deps, endpoint: string): Promise<EtcdF
 }
 
 /** The samples without labels of a Prometheus page. */
-export function parseMetrics(text: string): Map<string, number> {
+function parseMetrics(text: string): Map<string, number> {
   return new Map([...text.matchAll(/^([a-z_]+) (\S+)$/gm)].map(([, name, value]) => [name ?? "", Number(value)]));
 }
 

@@ -22,13 +22,13 @@ export type ImportOptions = {
   readonly apply?: boolean;
   readonly dryRun?: boolean;
   readonly out?: string;
-  readonly target: readonly string[];
+  readonly target?: readonly string[];
 };
 
 export async function importCrontabFile(context: Context, path: string, options: ImportOptions): Promise<void> {
   if (options.dryRun === true && options.apply !== true)
     throw new AppError("input/usage", "--dry-run belongs to --apply; without it nothing is written anyway");
-  const target = parseTarget(options.target);
+  const target = parseTarget(options.target ?? []);
   const timezone = options.timezone ?? context.io.timezone;
   const { name, text } = await readInput(context.io, path);
   const { jobs: found, notes } = importCrontab(text, {

@@ -12,7 +12,7 @@ import { outputText } from "./fleet-text.ts";
 import { humanDuration, plain } from "./human.ts";
 import { detailText, printOne, printValue, tableText } from "./output.ts";
 
-export type RunOptions = { readonly node?: string; readonly env: readonly string[]; readonly wait?: boolean; readonly timeout?: string };
+export type RunOptions = { readonly node?: string; readonly env?: readonly string[]; readonly wait?: boolean; readonly timeout?: string };
 
 const FIRST_POLL_MS = 50;
 const SLOWEST_POLL_MS = 1000;
@@ -24,7 +24,7 @@ export async function runJob(context: Context, name: string, options: RunOptions
   if (options.timeout !== undefined && options.wait !== true)
     throw new AppError("input/usage", "--timeout says how long --wait waits; give both");
   const timeoutMs = options.timeout === undefined ? undefined : parseSpan(options.timeout, "--timeout");
-  const env = parsePairs(options.env, "--env");
+  const env = parsePairs(options.env ?? [], "--env");
   const api = await context.api();
   const result = await api.runJob(ref, {
     ...(options.node === undefined ? {} : { node: parseId(options.node, "a node") }),

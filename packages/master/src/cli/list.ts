@@ -8,7 +8,7 @@ import { type ListShape, printList, sortByColumn } from "./output.ts";
 /** The options of every listing. */
 export type ListOptions = { readonly limit?: number; readonly sort?: string; readonly group?: string };
 
-export type Listing<T> = ListShape<T> & {
+type Listing<T> = ListShape<T> & {
   readonly fetchPage: (query: { limit: number; cursor?: string }) => Promise<{ items: readonly T[]; next?: string | undefined }>;
   readonly groupOf?: (item: T) => string;
   /** When no --limit is given. */

@@ -2,9 +2,10 @@
 import { resolve } from "node:path";
 import { loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
 import { createLog } from "fleetcron-shared/base/log";
+import { SECRET_SETTINGS } from "fleetcron-shared/base/settings";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
-import type { EtcdOptions } from "fleetcron-shared/store/etcd-options";
-import { type MasterSettings, masterConfig, masterSettings, SECRET_SETTINGS } from "../config.ts";
+import { etcdOptionsOf } from "fleetcron-shared/store/etcd-options";
+import { masterConfig, masterSettings } from "../config.ts";
 import { ADMIN_TOKEN_FILE, writeWhole } from "../first-start.ts";
 import { type Master, startMaster } from "../master.ts";
 import type { Context } from "./context.ts";
@@ -28,7 +29,7 @@ export async function serve({ io, clock, random }: Context, flags: Record<string
   const log = createLog({ level: settings.logLevel, name: "fleetcron-master" });
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   io.onSignal(["SIGTERM", "SIGINT"], stopped.resolve);
-  const kv = openEtcdKv(etcdOptions(settings), { clock });
+  const kv = openEtcdKv(etcdOptionsOf(settings), { clock });
   try {
     const master = await startMaster({ kv, clock, random, log, version: io.version }, config);
     announce(io.out, master, config.dataDir);
@@ -52,15 +53,4 @@ function announce(out: (text: string) => void, master: Master, dataDir: string):
   out(`fleetcron serve: master ${master.name} of cluster ${master.cluster} at ${master.url}\n`);
   if (master.token === undefined) return;
   out(`The admin token of this cluster, shown only now and kept in ${resolve(dataDir, ADMIN_TOKEN_FILE)}:\n  ${master.token}\n`);
-}
-
-function etcdOptions(settings: MasterSettings): EtcdOptions {
-  const tls = { ca: settings.etcdCa, cert: settings.etcdCert, key: settings.etcdKey };
-  const usesTls =
-    Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
-  return {
-    endpoints: settings.etcd,
-    ...(usesTls ? { tls } : {}),
-    ...(settings.etcdUser === undefined ? {} : { user: settings.etcdUser, password: settings.etcdPassword ?? "" }),
-  };
 }

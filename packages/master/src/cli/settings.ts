@@ -10,7 +10,7 @@ import { suggestHint } from "fleetcron-shared/base/suggest";
 import type { GlobalOptions } from "./context.ts";
 import type { Io } from "./io.ts";
 
-export const DEFAULT_SERVER = "http://127.0.0.1:7800";
+const DEFAULT_SERVER = "http://127.0.0.1:7800";
 /** Where `up` and `serve` keep their data unless told otherwise. */
 const DEFAULT_DATA_DIR = ".fleetcron";
 /** In the data folder: the token that the master made at its first start. */

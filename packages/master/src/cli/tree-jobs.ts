@@ -15,7 +15,7 @@ export function addJobCommands(program: Command, context: Context): void {
     .requiredOption("-f, --file <path>", "a file, a folder (its *.yaml, *.yml, *.json) or - for standard input; repeatable", collect)
     .option("--dry-run", "only show what would change")
     .option("--prune", "delete jobs that the files do not hold, in the groups that they mention")
-    .option("--group <group>", "the group of jobs that name none")
+    .option("--group <group>", "leave the jobs of other groups alone")
     .action(async (options: ApplyOptions) => (await import("./apply.ts")).apply(context, options));
 
   program
@@ -29,7 +29,7 @@ export function addJobCommands(program: Command, context: Context): void {
     .option("--system", "a system crontab such as /etc/crontab: the sixth field is the user")
     .option("--group <group>", "the group of the jobs", "crontab")
     .option("--timezone <zone>", "whose clock the entries go by where the crontab names none (default: this host's)")
-    .option("--target <node|label=value>", "where they run (default: on every node); repeatable", collect, [])
+    .option("--target <node|label=value>", "where they run (default: on every node); repeatable", collect)
     .option("--out <file>", "write the job file here instead of printing it")
     .option("--apply", "apply the jobs as well")
     .option("--dry-run", "with --apply: only show what would change")
@@ -37,7 +37,9 @@ export function addJobCommands(program: Command, context: Context): void {
       (await import("./import-crontab.ts")).importCrontabFile(context, file, options),
     );
 
-  const job = program.command("job").description("look at jobs, run, pause and explain them");
+  const job = program
+    .command("job")
+    .description("look at jobs, run, pause and explain them; a <job> is GROUP/ID, or ID in the group default");
   addListOptions(job.command("ls").description("list jobs"), { group: true, label: true })
     .addHelpText("after", "\n--sort also takes key, updated and next, which sort all jobs before --limit cuts.")
     .action(async (options: ListOptions) => (await import("./job.ts")).listJobs(context, options));
@@ -49,7 +51,7 @@ export function addJobCommands(program: Command, context: Context): void {
     .command("run <job>")
     .description("run a job now: on each online node that it matches (common), else on one")
     .option("--node <id>", "on this node")
-    .option("--env <name=value>", "set in its environment; repeatable", collect, [])
+    .option("--env <name=value>", "set in its environment; repeatable", collect)
     .option("--wait", "wait for the end; exit code 1 if it fails")
     .option("--timeout <duration>", "with --wait: at most so long (exit code 7)")
     .action(async (name: string, options: RunOptions) => (await import("./job-run.ts")).runJob(context, name, options));

@@ -7,6 +7,7 @@ import { readFileSync, rmSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { makeDataDir } from "fleetcron-shared/base/data-dir";
+import { AppError } from "fleetcron-shared/base/errors";
 import { Cleanup } from "fleetcron-shared/base/service";
 import { createApiClient } from "../client/api.ts";
 import { createRest } from "../client/rest.ts";
@@ -30,6 +31,9 @@ export type UpOptions = {
   readonly readyFile?: string;
 };
 
+/** Of an agent's id, which gets a dash and a number more; it also names the agent's log file. */
+const NODE_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,58}$/;
+
 export async function up(context: Context, options: UpOptions): Promise<void> {
   try {
     await runAll(context, options);
@@ -42,6 +46,11 @@ async function runAll(context: Context, options: UpOptions): Promise<void> {
   const { io, clock } = context;
   const dataDir = resolve(io.cwd, options.dataDir ?? dataDirOf(io.env));
   const readyFile = options.readyFile === undefined ? undefined : resolve(io.cwd, options.readyFile);
+  if (!NODE_NAME.test(options.nodeName)) {
+    throw new AppError("input/usage", `--node-name "${options.nodeName}" cannot begin the id of a node`, {
+      hint: "use letters, digits, dots, dashes and underscores, at most 59",
+    });
+  }
   const { host, port } = await listenAddress(options.listen);
   await using cleanup = new Cleanup();
   makeDataDir(dataDir, { mode: 0o700, program: "master" });

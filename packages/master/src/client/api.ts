@@ -1,5 +1,6 @@
 /** The REST API as typed functions, one per resource and verb; routes and shapes are those of http/api-schema.ts. */
 import type * as Api from "../http/api-schema.ts";
+import type { JobRef } from "../job-ref.ts";
 import type { Query, Rest } from "./rest.ts";
 
 export type ApiClient = ReturnType<typeof createApiClient>;
@@ -11,7 +12,7 @@ const PAGE = 1000;
 export function createApiClient(rest: Rest) {
   const get = <T>(path: string, query?: object) => rest.send<T>("GET", BASE + path, query === undefined ? {} : { query: query as Query });
   const post = <T>(path: string, body: unknown = {}) => rest.send<T>("POST", BASE + path, { body });
-  const job = (key: JobKeyParts) => `/jobs/${part(key.group)}/${part(key.id)}`;
+  const job = (key: JobRef) => `/jobs/${part(key.group)}/${part(key.id)}`;
   return {
     server: rest.server,
     info: () => get<Api.Info>("/info"),
@@ -19,14 +20,14 @@ export function createApiClient(rest: Rest) {
     apply: (body: Api.ApplyBody) => rest.send<Api.ApplyResult>("POST", `${BASE}/apply`, { body, timeoutMs: 120_000 }),
 
     jobs: (query: Api.JobListQuery) => get<Api.JobPage>("/jobs", query),
-    job: (key: JobKeyParts) => get<Api.JobView>(job(key)),
-    deleteJob: (key: JobKeyParts) => rest.send<Api.Deleted>("DELETE", BASE + job(key)),
-    runJob: (key: JobKeyParts, body: Api.RunBody) => post<Api.RunResult>(`${job(key)}/run`, body),
-    pauseJob: (key: JobKeyParts) => post<Api.JobView>(`${job(key)}/pause`),
-    resumeJob: (key: JobKeyParts) => post<Api.JobView>(`${job(key)}/resume`),
-    resetJob: (key: JobKeyParts, body: Api.ResetBody) => post<Api.ResetResult>(`${job(key)}/reset`, body),
-    nextTicks: (key: JobKeyParts, query: Api.NextQuery) => get<Api.NextResult>(`${job(key)}/next`, query),
-    why: (key: JobKeyParts, query: Api.WhyQuery) => get<Api.WhyResult>(`${job(key)}/why`, query),
+    job: (key: JobRef) => get<Api.JobView>(job(key)),
+    deleteJob: (key: JobRef) => rest.send<Api.Deleted>("DELETE", BASE + job(key)),
+    runJob: (key: JobRef, body: Api.RunBody) => post<Api.RunResult>(`${job(key)}/run`, body),
+    pauseJob: (key: JobRef) => post<Api.JobView>(`${job(key)}/pause`),
+    resumeJob: (key: JobRef) => post<Api.JobView>(`${job(key)}/resume`),
+    resetJob: (key: JobRef, body: Api.ResetBody) => post<Api.ResetResult>(`${job(key)}/reset`, body),
+    nextTicks: (key: JobRef, query: Api.NextQuery) => get<Api.NextResult>(`${job(key)}/next`, query),
+    why: (key: JobRef, query: Api.WhyQuery) => get<Api.WhyResult>(`${job(key)}/why`, query),
 
     nodes: (query: Api.NodeListQuery) => get<Api.NodePage>("/nodes", query),
     node: (id: string) => get<Api.NodeView>(`/nodes/${part(id)}`),
@@ -43,9 +44,6 @@ export function createApiClient(rest: Rest) {
     killExecution: (id: string, body: Api.KillBody) => post<Api.KillResult>(`/executions/${part(id)}/kill`, body),
   };
 }
-
-/** A job's name in its two parts. */
-export type JobKeyParts = { readonly group: string; readonly id: string };
 
 function part(text: string): string {
   return encodeURIComponent(text);

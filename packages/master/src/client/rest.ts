@@ -11,14 +11,13 @@ export type Query = Readonly<Record<string, string | number | boolean | readonly
 export type Call = {
   readonly query?: Query;
   readonly body?: unknown;
-  readonly ifMatch?: number | undefined;
   /** Default 30 s. */
   readonly timeoutMs?: number;
 };
 /** `path` begins with `/`; the answer's JSON comes back as the type that the caller knows from the API's schema. */
 export type Rest = {
   readonly server: string;
-  send<T>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, call?: Call): Promise<T>;
+  send<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, call?: Call): Promise<T>;
 };
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -41,7 +40,6 @@ export function createRest(
             accept: "application/json",
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
             ...(call.body === undefined ? {} : { "content-type": "application/json" }),
-            ...(call.ifMatch === undefined ? {} : { "if-match": `"${call.ifMatch}"` }),
           },
           ...(call.body === undefined ? {} : { body: JSON.stringify(call.body) }),
           redirect: "error",
@@ -61,7 +59,7 @@ export function createRest(
 }
 
 /** `?a=1&b=x&b=y`, or nothing. */
-export function queryText(query: Query = {}): string {
+function queryText(query: Query = {}): string {
   const pairs = Object.entries(query).flatMap(([name, value]) =>
     value === undefined
       ? []
@@ -71,7 +69,7 @@ export function queryText(query: Query = {}): string {
 }
 
 /** What the master says went wrong; an answer that is no problem document comes from something else or from a proxy before it. */
-export function problemError(server: string, status: number, text: string): AppError {
+function problemError(server: string, status: number, text: string): AppError {
   const problem = parseProblem(text);
   if (problem === undefined) {
     return new AppError(

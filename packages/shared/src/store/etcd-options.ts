@@ -13,6 +13,25 @@ export type EtcdOptions = {
   readonly callTimeoutMs?: number | undefined;
 };
 
+/** The options that the settings of a program (base/settings.ts) stand for. */
+export function etcdOptionsOf(settings: {
+  readonly etcd: readonly string[];
+  readonly etcdCa?: string;
+  readonly etcdCert?: string;
+  readonly etcdKey?: string;
+  readonly etcdUser?: string;
+  readonly etcdPassword?: string;
+}): EtcdOptions {
+  const tls = { ca: settings.etcdCa, cert: settings.etcdCert, key: settings.etcdKey };
+  const usesTls =
+    Object.values(tls).some((path) => path !== undefined) || settings.etcd.some((endpoint) => endpoint.startsWith("https://"));
+  return {
+    endpoints: settings.etcd,
+    ...(usesTls ? { tls } : {}),
+    ...(settings.etcdUser === undefined ? {} : { user: settings.etcdUser, password: settings.etcdPassword ?? "" }),
+  };
+}
+
 export type TlsCredentials = { readonly rootCertificate: Buffer; readonly certChain?: Buffer; readonly privateKey?: Buffer };
 
 /** The endpoint as `scheme://host:port`. Throws `config/invalid`. */
