@@ -141,6 +141,11 @@ test("interval: a busy node leaves the tick to another; alone on its node it que
   for (const node of ["n1", "n2"]) t.deepEqual(overlaps(two.filter((run) => run.node === node)), [], "skip: never two on a node");
   t.deepEqual(overlaps(bench.runs().filter((run) => run.job === "queue")), []);
   await eventually("every tick of the queueing job has its record", async () => gaps(await bench.records("t/queue")).length === 0);
+  const queue = await bench.records("t/queue");
+  t.true(
+    queue.some((record) => outcomeWord(record.outcome) === "skipped:overlap"),
+    "one is queued, the others are not",
+  );
   const replaced = await bench.records("t/replace");
   t.true(replaced.filter((record) => record.outcome.type === "killed").length >= 3);
   t.true(replaced.filter((record) => record.outcome.type === "killed").every((record) => /replaced/.test(detailOf(record))));

@@ -1,7 +1,7 @@
 /** The etcd adapter: the shared contract on a real etcd, and the errors that people see. */
 import test from "ava";
 import { systemClock } from "fleetcron-shared/base/clock";
-import { AppError } from "fleetcron-shared/base/errors";
+import { AppError, isCode } from "fleetcron-shared/base/errors";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { KV_CONTRACT } from "fleetcron-shared/store/kv-contract";
 import { type EtcdServer, freePorts, startEtcd } from "../support/etcd.ts";
@@ -68,10 +68,11 @@ test.serial("out of space: refused, and the alarm is named", async (t) => {
   await using own = await startEtcd({ args: ["--quota-backend-bytes", "300000"] });
   const kv = open(own.endpoints);
   let error: unknown;
-  for (let i = 0; i < 50 && error === undefined; i++) {
+  for (let i = 0; i < 200 && error === undefined; i++) {
     error = await kv.txn({ then: [{ op: "put", key: `/a${i}`, value: "x".repeat(50_000) }] }).then(
       () => undefined,
-      (thrown: unknown) => thrown,
+      // A busy disk may make a write outlast its deadline.
+      (thrown: unknown) => (isCode(thrown, "etcd/unknown-outcome", "etcd/unreachable") ? undefined : thrown),
     );
   }
   t.true(

@@ -30,8 +30,8 @@ export type ClaimRequest = {
   readonly dueMs: EpochMs;
   /** Read before writing: for all but the first in rank, so that a tick costs the fleet one transaction. */
   readonly look: boolean;
-  /** The tick was delayed by etcd's absence. */
-  readonly held: boolean;
+  /** The tick was delayed; since when its line is worked off. */
+  readonly held: EpochMs | undefined;
 };
 
 export type ClaimResult =
@@ -94,7 +94,7 @@ function lockValue(deps: ClaimDeps, request: ClaimRequest): string {
     node: deps.nodeId,
     execution: request.execution,
     at: toIso(deps.clock.now()),
-    ...(request.held ? { held: true } : {}),
+    ...(request.held === undefined ? {} : { held: toIso(request.held) }),
   };
   return encode(lock);
 }

@@ -5,14 +5,16 @@
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
+import type { Lock } from "fleetcron-shared/model/facts";
 import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
 import type { Outcome, SkipReason } from "fleetcron-shared/model/record";
 import type { ActiveExecution } from "../run/executions.ts";
+import { heldSince, judgeBusyLock } from "./busy-lock.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
-import { Lanes } from "./lane.ts";
+import { isDelayedBy, Lanes } from "./lane.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
 import { lastRankMs, RANK_STEP_MS, rankOf } from "./rank.ts";
@@ -37,7 +39,7 @@ export class ClusterGate {
   constructor(deps: ClusterGateDeps) {
     this.#deps = deps;
     this.#lanes = new Lanes(deps, {
-      work: (tick) => this.#workHeld(tick),
+      work: (tick, sinceMs) => this.#workHeld(tick, sinceMs),
       isolated: (tick) => this.#verdict(tick, { type: "skipped", reason: "isolated" }),
     });
   }
@@ -60,7 +62,7 @@ export class ClusterGate {
     for (const each of dueMs) {
       const startedMono = clock.mono();
       const tick = this.#tick(job, ruleId, each, peers);
-      while ((await this.#workHeld(tick).catch(() => "busy")) === "busy") await clock.sleep(RETRY_MS);
+      while ((await this.#workHeld(tick, clock.now()).catch(() => "busy")) === "busy") await clock.sleep(RETRY_MS);
       await clock.sleep(Math.max(0, startedMono + PASSED_EVERY_MS - clock.mono()));
     }
   }
@@ -79,9 +81,8 @@ export class ClusterGate {
       const execution = await this.#enter(tick);
       if (execution === "held") return;
       if (typeof execution === "string") return this.#leave(tick, execution);
-      const result = await this.#claim(tick, execution, false);
-      if (result.type === "busy" && (result.holder?.held || tick.job.overlap !== "skip")) return await this.#busy(tick, execution, result);
-      if (result.type === "busy") this.#verdict(tick, overlapWith(result));
+      const result = await this.#claim(tick, execution, undefined);
+      if (result.type === "busy") return await this.#busy(tick, execution, result.holder);
       if (result.type !== "won") return this.#drop(execution);
       await this.#run(tick, execution, result);
     } catch (thrown) {
@@ -113,15 +114,15 @@ export class ClusterGate {
 
   #inTheWay(tick: ClusterTick): "cancelled" | "lane" | "drained" | undefined {
     if (!this.#isCurrent(tick)) return "cancelled";
-    if (this.#lanes.has(tick.job.key)) return "lane";
+    if (this.#lanes.takes(tick)) return "lane";
     return this.#deps.isDraining() ? "drained" : undefined;
   }
 
   /** The claim; when etcd is away the execution is given up again and the tick goes into its lane. */
-  async #claim(tick: ClusterTick, execution: ActiveExecution, held: boolean): Promise<ClaimResult | { type: "held" }> {
+  async #claim(tick: ClusterTick, execution: ActiveExecution, held: EpochMs | undefined): Promise<ClaimResult | { type: "held" }> {
     const { job, ruleId, dueMs } = tick;
     const { keys, clock } = this.#deps;
-    const look = held || tick.rank > 0 || clock.now() - dueMs > FRESH_MS;
+    const look = held !== undefined || tick.rank > 0 || clock.now() - dueMs > FRESH_MS;
     try {
       await this.#deps.journal.committed();
       return await claimTick(this.#deps, {
@@ -136,7 +137,7 @@ export class ClusterGate {
     } catch (thrown) {
       this.#deps.executions.shelve(execution);
       this.#deps.slots.release();
-      if (held) throw thrown;
+      if (held !== undefined) throw thrown;
       if (!isTransient(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
       if (!this.#lanes.join(tick)) this.#leave(tick, "isolated");
       return { type: "held" };
@@ -144,7 +145,7 @@ export class ClusterGate {
   }
 
   /** The head of a lane: claim it and run it to its end, or find that somebody else did. */
-  async #workHeld(tick: ClusterTick): Promise<"done" | "busy"> {
+  async #workHeld(tick: ClusterTick, sinceMs: EpochMs): Promise<"done" | "busy"> {
     const { job } = tick;
     const { clock, slots, executions } = this.#deps;
     const reason = !this.#isCurrent(tick) ? "cancelled" : this.#deps.isDraining() ? "drained" : undefined;
@@ -158,7 +159,7 @@ export class ClusterGate {
     }
     if (executions.countOf(job.key) > 0 || !slots.tryTake()) return "busy";
     const execution = this.#begin(tick);
-    const result = await this.#claim(tick, execution, true);
+    const result = await this.#claim(tick, execution, sinceMs);
     if (result.type === "busy") {
       executions.shelve(execution);
       slots.release();
@@ -169,14 +170,13 @@ export class ClusterGate {
     return "done";
   }
 
-  /** `alone`, and the lock is taken: wait in line behind etcd's delays, or queue or replace as the job says. */
-  async #busy(tick: ClusterTick, execution: ActiveExecution, result: ClaimResult & { type: "busy" }): Promise<void> {
+  /** `alone`, and the lock is taken: an overlap, to be skipped, queued or replaced as the job says; or a delay, to be waited for. */
+  async #busy(tick: ClusterTick, execution: ActiveExecution, holder: Lock | undefined): Promise<void> {
     const { executions, slots } = this.#deps;
     slots.release();
-    if (result.holder?.held) {
+    if (tick.job.overlap === "skip" || isDelayedBy(heldSince(holder), tick.dueMs)) {
       executions.shelve(execution);
-      if (!this.#lanes.join(tick)) this.#leave(tick, "overlap");
-      return;
+      return this.#judgeOverlap(tick, holder);
     }
     const place = await this.#placeInLine(tick, execution);
     if (typeof place === "string") {
@@ -190,6 +190,13 @@ export class ClusterGate {
     execution.lock = lock;
     execution.fence = lock.fence;
     await launchWithSlot(this.#deps, execution);
+  }
+
+  async #judgeOverlap(tick: ClusterTick, holder: Lock | undefined): Promise<void> {
+    const judgement = await judgeBusyLock(this.#deps, tick, holder);
+    if (judgement === "lost") return this.#deps.executions.unshelve(tick.execution);
+    if (judgement === "overlap") return this.#verdict(tick, overlapWith(holder));
+    if (!this.#lanes.join(tick, judgement.delayedUntilMs)) this.#leave(tick, "overlap");
   }
 
   async #placeInLine(tick: ClusterTick, execution: ActiveExecution) {
@@ -269,7 +276,7 @@ export class ClusterGate {
   }
 }
 
-function overlapWith({ holder }: ClaimResult & { type: "busy" }): Outcome {
+function overlapWith(holder: Lock | undefined): Outcome {
   const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} runs on ${holder.node}` };
   return { type: "skipped", reason: "overlap", ...detail };
 }

@@ -1,8 +1,9 @@
 /**
  * Ticks of one job that etcd's absence has delayed: one line per job, worked off in the order of their due times, one after the other, once
- * etcd answers. Each waits up to `holdFor` for etcd and then gets the verdict `skipped:isolated` (if nobody claimed it). Ticks that come due while the line is not empty join its end.
+ * etcd answers. Each waits up to `holdFor` for etcd and then gets the verdict `skipped:isolated` (if nobody claimed it). Ticks that come due
+ * before etcd answers, or shortly after, join its end; later ones do not, so that a job slower than its schedule does not stay late for ever.
  */
-import type { Clock } from "fleetcron-shared/base/clock";
+import type { Clock, EpochMs } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
@@ -12,17 +13,28 @@ const RETRY_MS = 150;
 /** A line longer than this takes no more: its job is slower than its schedule. */
 const MAX_LANE = 200;
 
+/** Ticks due so long after etcd's return still join a line. */
+const SETTLING_MS = 5000;
+
 /** What the line asks of the gate, for the tick at its head. */
 export type LaneSteps = {
-  /** Tries to get the tick; when it is won, runs it to its end. `busy`: try again. Throws when etcd is away. */
-  readonly work: (tick: ClusterTick) => Promise<"done" | "busy">;
+  /** Tries to get the tick; when it is won, runs it to its end. `busy`: try again. Throws when etcd is away. `sinceMs`: since when the line moves. */
+  readonly work: (tick: ClusterTick, sinceMs: EpochMs) => Promise<"done" | "busy">;
   readonly isolated: (tick: ClusterTick) => void;
 };
+
+/** Whether a tick counts as delayed by what ended at `sinceMs`. */
+export function isDelayedBy(sinceMs: EpochMs, dueMs: EpochMs): boolean {
+  return dueMs < sinceMs + SETTLING_MS;
+}
+
+/** `sinceMs` undefined: etcd has not answered yet. */
+type Lane = { readonly ticks: ClusterTick[]; sinceMs: EpochMs | undefined };
 
 export class Lanes {
   readonly #deps: { clock: Clock; log: Log };
   readonly #steps: LaneSteps;
-  readonly #lanes = new Map<JobKey, ClusterTick[]>();
+  readonly #lanes = new Map<JobKey, Lane>();
 
   constructor(deps: { clock: Clock; log: Log }, steps: LaneSteps) {
     this.#deps = deps;
@@ -31,53 +43,58 @@ export class Lanes {
 
   get size(): number {
     let sum = 0;
-    for (const lane of this.#lanes.values()) sum += lane.length;
+    for (const lane of this.#lanes.values()) sum += lane.ticks.length;
     return sum;
   }
 
-  /** Whether later ticks of the job have to queue up behind earlier ones. */
-  has(jobKey: JobKey): boolean {
-    return this.#lanes.has(jobKey);
+  /** Whether the tick has to queue up behind earlier ones of its job. */
+  takes(tick: ClusterTick): boolean {
+    const lane = this.#lanes.get(tick.job.key);
+    return lane !== undefined && (lane.sinceMs === undefined || isDelayedBy(lane.sinceMs, tick.dueMs));
   }
 
-  /** Adds a tick in its place; false when the line is full. */
-  join(tick: ClusterTick): boolean {
+  /** Adds a tick in its place; false when the line is full. `sinceMs`: the delay is over since then, elsewhere. */
+  join(tick: ClusterTick, sinceMs?: EpochMs): boolean {
     const lane = this.#lanes.get(tick.job.key);
     if (lane === undefined) {
-      const fresh = [tick];
+      const fresh = { ticks: [tick], sinceMs };
       this.#lanes.set(tick.job.key, fresh);
       void this.#drain(tick.job.key, fresh);
       return true;
     }
-    if (lane.length >= MAX_LANE) return false;
+    const { ticks } = lane;
+    if (ticks.length >= MAX_LANE) return false;
     // The head may be at work: never before it.
-    let index = lane.length;
-    while (index > 1 && (lane[index - 1]?.dueMs ?? 0) > tick.dueMs) index--;
-    lane.splice(index, 0, tick);
+    let index = ticks.length;
+    while (index > 1 && (ticks[index - 1]?.dueMs ?? 0) > tick.dueMs) index--;
+    ticks.splice(index, 0, tick);
     return true;
   }
 
-  async #drain(jobKey: JobKey, lane: ClusterTick[]): Promise<void> {
-    for (let head = lane[0]; head !== undefined; head = lane[0]) {
+  async #drain(jobKey: JobKey, lane: Lane): Promise<void> {
+    const { ticks } = lane;
+    for (let head = ticks[0]; head !== undefined; head = ticks[0]) {
       try {
-        if ((await this.#steps.work(head)) === "done") lane.shift();
+        const isDone = (await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now())) === "done";
+        lane.sinceMs ??= this.#deps.clock.now();
+        if (isDone) ticks.shift();
         else await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {
         if (isCode(thrown, "etcd/closed")) return;
         if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) {
           this.#deps.log.error({ job: jobKey, error: asError(thrown).message }, "cannot claim a held tick");
         }
-        this.#expire(lane);
+        this.#expire(ticks);
         await this.#deps.clock.sleep(RETRY_MS);
       }
     }
     this.#lanes.delete(jobKey);
   }
 
-  #expire(lane: ClusterTick[]): void {
+  #expire(ticks: ClusterTick[]): void {
     const now = this.#deps.clock.mono();
-    for (let head = lane[0]; head !== undefined && head.holdUntilMono <= now; head = lane[0]) {
-      lane.shift();
+    for (let head = ticks[0]; head !== undefined && head.holdUntilMono <= now; head = ticks[0]) {
+      ticks.shift();
       this.#steps.isolated(head);
     }
   }

@@ -4,7 +4,7 @@
  * delivered only together with that claim, or under the claim that its execution has already, and dropped when somebody else has it.
  */
 import type { Clock } from "fleetcron-shared/base/clock";
-import type { Claim } from "fleetcron-shared/model/facts";
+import type { Claim, LockLast } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { absent, type Kv, sameIncarnation } from "fleetcron-shared/store/kv";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
@@ -81,7 +81,16 @@ export class Outbox {
       onSettled: () => this.#delivered(record.id),
     });
     if (lock !== undefined) {
-      writer.submit({ if: [sameIncarnation(lock.key, lock.fence)], then: [{ op: "delete", key: lock.key }], onSettled: () => {} });
+      const last: LockLast = { v: 1, execution: record.execution, endedAt: record.endTime };
+      const lastKey = keys.lockLast(record.jobGroup, record.jobId);
+      writer.submit({
+        if: [sameIncarnation(lock.key, lock.fence)],
+        then: [
+          { op: "delete", key: lock.key },
+          { op: "put", key: lastKey, value: encode(last) },
+        ],
+        onSettled: () => {},
+      });
     }
   }
 

@@ -75,6 +75,7 @@ export function startJanitor(deps: LeaderDeps, options: JanitorOptions = JANITOR
       if (left.kvs.length > 0) continue;
       const then: Op[] = [
         { op: "delete", key },
+        { op: "delete", key: keys.lockLast(group, id) },
         { op: "deleteRange", key: keys.claimsOf(group, id), end: prefixEnd(keys.claimsOf(group, id)) },
       ];
       await leaderTxn(deps, { if: [absent(keys.job(group, id))], then });

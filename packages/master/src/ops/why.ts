@@ -117,7 +117,7 @@ async function recordsOfTick(deps: WhyDeps, job: Job, rule: Rule, dueMs: EpochMs
 function jobFacts(deps: WhyDeps, job: Job): string[] {
   return [
     `the job is ${job.kind}, created ${toIso(job.createdAtMs)}, changed ${toIso(job.updatedAtMs)}${job.pause ? ", paused" : ""}`,
-    ...job.rules.map((rule) => `rule ${rule.id}: ${deps.timetable.of(job, rule).words} (${rule.timezone ?? deps.timetable.timezone})`),
+    ...job.rules.map((rule) => `rule ${rule.id}: ${deps.timetable.of(job, rule).words}`),
   ];
 }
 

@@ -121,9 +121,12 @@ export type Lock = {
   readonly node: string;
   readonly execution: string;
   readonly at: string;
-  /** The holder works off a tick that etcd's absence had delayed: others wait for it instead of counting an overlap. */
-  readonly held?: boolean;
+  /** The holder works off a tick that was delayed; since when: ticks due before that or shortly after wait for it instead of counting an overlap. */
+  readonly held?: string;
 };
+
+/** `locks/<group>/<job>/last`: the holder before, written when it gives the lock back; tells an overlap from a lock that came back late. */
+export type LockLast = { readonly v: 1; readonly execution: string; readonly endedAt: string };
 
 /** `locks/<group>/<job>/next` (session lease): who runs the `alone` job next; `replace` asks the holder to end now. */
 export type LockNext = { readonly v: 1; readonly node: string; readonly execution: string; readonly at: string; readonly replace: boolean };

@@ -53,6 +53,8 @@ export function createKeys(prefix = "/fleetcron") {
     lock: (group: string, id: string) => join("locks", group, id),
     /** Who runs next under `overlap: queue` or `replace` of an alone job. */
     lockNext: (group: string, id: string) => join("locks", group, id, "next"),
+    /** Who had the lock of an alone job last. */
+    lockLast: (group: string, id: string) => join("locks", group, id, "last"),
     inbox: `${prefix}/inbox/`,
     inboxOf: (node: string) => `${join("inbox", node)}/`,
     inboxRecord: (node: string, record: string) => join("inbox", node, record),

@@ -1,0 +1,59 @@
+/**
+ * The lock of an `alone` job is taken when a tick is due: is the execution before it really still under way? A lock can come back late,
+ * when etcd was slow or away as its holder ended. Then the tick is delayed, not overlapped. What the holder says when it gives the lock back
+ * (`locks/<group>/<job>/last`) decides. Etcd away meanwhile: the tick is delayed.
+ */
+import { type EpochMs, fromIso } from "fleetcron-shared/base/clock";
+import { isCode } from "fleetcron-shared/base/errors";
+import type { Lock, LockLast } from "fleetcron-shared/model/facts";
+import type { KeyValue } from "fleetcron-shared/store/kv";
+import { tryDecode } from "fleetcron-shared/wire/codec";
+import type { ClusterGateDeps } from "./cluster-gate.ts";
+import type { ClusterTick } from "./cluster-tick.ts";
+import { isDelayedBy } from "./lane.ts";
+
+/** A lock that is not back by then belongs to an execution that runs. */
+const COMES_BACK_MS = 3000;
+const POLL_MS = 250;
+
+/** `lost`: somebody else has the tick. */
+export type Judgement = "overlap" | "lost" | { readonly delayedUntilMs: EpochMs };
+
+/** Waits until the lock comes back or surely will not, and says what that means for the tick. */
+export async function judgeBusyLock(deps: ClusterGateDeps, tick: ClusterTick, holder: Lock | undefined): Promise<Judgement> {
+  const { kv, keys, clock } = deps;
+  const { group, id } = tick.job;
+  const wanted = [keys.claim(group, id, tick.ruleId, tick.dueMs), keys.lock(group, id), keys.lockLast(group, id)];
+  const untilMono = clock.mono() + COMES_BACK_MS;
+  for (let lock: Lock | undefined = holder; ; await clock.sleep(POLL_MS)) {
+    const sinceMs = heldSince(lock);
+    if (isDelayedBy(sinceMs, tick.dueMs)) return { delayedUntilMs: sinceMs };
+    try {
+      const { results } = await kv.txn({ then: wanted.map((key) => ({ op: "get", key })) });
+      const [claim, current, last] = results.map((read) => (read.op === "get" ? read.kv : undefined));
+      if (claim !== undefined) return "lost";
+      lock = decoded<Lock>(current);
+      if (lock !== undefined && isDelayedBy(heldSince(lock), tick.dueMs)) continue;
+      if (lock === undefined || lock.execution !== holder?.execution) return afterwards(tick, holder, decoded<LockLast>(last), clock.now());
+    } catch (thrown) {
+      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome")) throw thrown;
+      return { delayedUntilMs: clock.now() };
+    }
+    if (clock.mono() >= untilMono) return "overlap";
+  }
+}
+
+/** Since when the holder works off delayed ticks; long ago if it does not. */
+export function heldSince(lock: Lock | undefined): EpochMs {
+  return (lock?.held === undefined ? undefined : fromIso(lock.held)) ?? Number.NEGATIVE_INFINITY;
+}
+
+/** The lock has changed hands: did its holder end before the tick was due? When others have had it since, the tick gets the benefit of the doubt. */
+function afterwards(tick: ClusterTick, holder: Lock | undefined, last: LockLast | undefined, nowMs: EpochMs): Judgement {
+  const endedMs = last === undefined || last.execution !== holder?.execution ? undefined : fromIso(last.endedAt);
+  return endedMs !== undefined && endedMs > tick.dueMs ? "overlap" : { delayedUntilMs: nowMs };
+}
+
+function decoded<T extends { readonly v: 1 }>(found: KeyValue | undefined): T | undefined {
+  return found === undefined ? undefined : tryDecode<T>(found.key, found.value);
+}
