@@ -6,7 +6,7 @@ import type { Clock } from "fleetcron-shared/base/clock";
 import type { DueRule, Planner } from "../plan/planner.ts";
 
 const LONGEST_SLEEP_MS = 1000;
-const BATCH = 100;
+const BATCH = 25;
 /** Timers come up to a millisecond late: the last stretch before a due time is spent turning the event loop. */
 const TURNING_MS = 2;
 

@@ -8,6 +8,7 @@ import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
+import type { Job } from "fleetcron-shared/model/job";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 import type { Session } from "fleetcron-shared/store/session";
 import type { Procs } from "../report/procs.ts";
@@ -33,7 +34,7 @@ export type AttemptDeps = {
   /** Whom the agent runs as. */
   readonly own: { readonly uid: number; readonly gid: number };
   readonly nodeId: string;
-  /** Holds a folder per attempt while it runs, and the logs that did not fit into their record. */
+  /** Holds a log per attempt (and a folder for its input) while it runs, and the logs that did not fit into their record. */
   readonly execDir: string;
 };
 
@@ -59,10 +60,10 @@ export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution):
 async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOver: () => void): Promise<AttemptEnd> {
   const { job } = execution;
   const folder = join(deps.execDir, `${execution.id}-${execution.attempt}`);
-  const logPath = join(folder, "log");
+  const logPath = `${folder}.log`;
   const command = describeCommand(execution);
   const notStarted = (outcome: Outcome): AttemptEnd => {
-    rmSync(folder, { recursive: true, force: true });
+    discard(folder, logPath, job);
     return { outcome, success: false, endMs: deps.clock.now(), durationMs: undefined, command, output: undefined, procKey: undefined };
   };
 
@@ -70,7 +71,7 @@ async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOve
   const committed = deps.journal.committed();
   let spec: Awaited<ReturnType<typeof prepareCommand>>;
   try {
-    mkdirSync(folder, { recursive: true });
+    if (needsFolder(job)) mkdirSync(folder, { recursive: true });
     spec = await prepareCommand(deps, job, {
       execution: execution.id,
       attempt: execution.attempt,
@@ -85,7 +86,7 @@ async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOve
   const deadline = lockDeadline(deps, execution);
   if (deadline === "lost") return notStarted({ type: "lockLost" });
 
-  const running = deps.supervisor.start({ ...spec, ...(deadline === undefined ? {} : { deadlineMono: deadline }) });
+  const running = deps.supervisor.start({ ...spec, logPath, ...(deadline === undefined ? {} : { deadlineMono: deadline }) });
   execution.onKill = (request) => running.kill(request.by, request.reason);
   const started = await running.started;
   startIsOver();
@@ -109,7 +110,7 @@ async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOve
   const end = await running.ended;
   execution.onKill = undefined;
   const procKey = deps.procs.ended(execution.id);
-  const output = takeOutput(deps, folder, logPath, job.log.tailBytes);
+  const output = takeOutput(deps, folder, logPath, job);
   return {
     outcome: end.outcome,
     success: isSuccess(job, end.outcome, output?.tail ?? ""),
@@ -128,16 +129,26 @@ function lockDeadline(deps: AttemptDeps, execution: ActiveExecution): number | "
   return incarnation === undefined || incarnation.epoch !== execution.lock.epoch ? "lost" : incarnation.trustedUntil();
 }
 
-/** Reads what the record keeps of the output; the folder stays only when there was more. */
-function takeOutput(deps: AttemptDeps, folder: string, logPath: string, tailBytes: number): ExecutionRecord["output"] | undefined {
+/** Reads what the record keeps of the output; the log stays only when there was more. */
+function takeOutput(deps: AttemptDeps, folder: string, logPath: string, job: Job): ExecutionRecord["output"] | undefined {
   try {
-    const output = readTail(logPath, tailBytes);
-    if (output.cutBytes === 0) rmSync(folder, { recursive: true, force: true });
+    const output = readTail(logPath, job.log.tailBytes);
+    if (output.cutBytes === 0) discard(folder, logPath, job);
     return output.totalBytes === 0 ? undefined : output;
   } catch (thrown) {
     deps.log.warn({ path: logPath, error: asError(thrown).message }, "cannot read an execution's output");
     return undefined;
   }
+}
+
+/** A folder of its own costs an execution as much as the start of its process: only where something is put into it. */
+function needsFolder(job: Job): boolean {
+  return job.run.command.stdin !== undefined;
+}
+
+function discard(folder: string, logPath: string, job: Job): void {
+  rmSync(logPath, { force: true });
+  if (needsFolder(job)) rmSync(folder, { recursive: true, force: true });
 }
 
 /** The job's variables, then the order's, then ours, which cannot be overridden. */

@@ -1,4 +1,4 @@
-/** The folders of executions on disk: swept at start and every hour, so that logs kept beyond their record do not grow without bound. */
+/** The logs and folders of executions on disk: swept at start and every hour, so that logs kept beyond their record do not grow without bound. */
 import { lstat, mkdir, readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "fleetcron-shared/base/clock";
@@ -10,7 +10,7 @@ const SWEEP_EVERY_MS = 3_600_000;
 
 export type ExecDirLimits = { readonly maxAgeMs: number; readonly maxBytes: number };
 
-/** Removes folders of ended executions that are too old, or the oldest while all together are too big. Returns how many it removed. */
+/** Removes what ended executions left if it is too old, or the oldest while all together are too big. Returns how many it removed. */
 export async function sweepExecDir(
   deps: { clock: Pick<Clock, "now"> },
   dir: string,
@@ -42,7 +42,7 @@ export async function keepExecDirSmall(
   let cancel = () => {};
   const sweep = () => {
     sweepExecDir(deps, dir, limits, isActive)
-      .catch((thrown: unknown) => deps.log.warn({ dir, error: asError(thrown).message }, "cannot sweep old execution folders"))
+      .catch((thrown: unknown) => deps.log.warn({ dir, error: asError(thrown).message }, "cannot sweep old logs"))
       .finally(() => {
         cancel = deps.clock.after(SWEEP_EVERY_MS, sweep);
       });
@@ -52,8 +52,11 @@ export async function keepExecDirSmall(
   return () => cancel();
 }
 
-async function sizeOf(folder: string): Promise<number> {
+/** Of a log, or of all that is in a folder. */
+async function sizeOf(path: string): Promise<number> {
+  const found = await lstat(path).catch(() => undefined);
+  if (found === undefined || !found.isDirectory()) return found?.size ?? 0;
   let bytes = 0;
-  for (const name of await readdir(folder).catch(() => [])) bytes += (await lstat(join(folder, name)).catch(() => undefined))?.size ?? 0;
+  for (const name of await readdir(path).catch(() => [])) bytes += (await lstat(join(path, name)).catch(() => undefined))?.size ?? 0;
   return bytes;
 }
