@@ -3,7 +3,8 @@
 /** How an attempt ended; the first cause wins. */
 export type Outcome =
   | { readonly type: "exit"; readonly code: number }
-  | { readonly type: "signal"; readonly name: string }
+  /** `sender`: who most likely sent it, in words. */
+  | { readonly type: "signal"; readonly name: string; readonly sender?: string }
   | { readonly type: "timeout"; readonly afterMs: number }
   | { readonly type: "killed"; readonly by: string; readonly reason: string }
   | { readonly type: "oom" }
@@ -13,9 +14,12 @@ export type Outcome =
   | { readonly type: "skipped"; readonly reason: SkipReason; readonly detail?: string }
   | { readonly type: "missed"; readonly reason: MissReason };
 
-/** `agentStopped`: the agent died or was stopped before it saw the end; `nodeGone`: the node's session ended and did not return in time; `reboot`. */
-export type LostWhy = "agentStopped" | "nodeGone" | "reboot";
-export type SkipReason = "overlap" | "isolated" | "drained" | "capacity" | "misfireSkip" | "cancelled";
+/**
+ * `agentStopped`: the agent died before it started the process; `supervisor`: the process that waited for it was killed, so nobody knows how it ended;
+ * `nodeGone`: the node's session ended and did not return in time; `reboot`: the host was started again meanwhile.
+ */
+export type LostWhy = "agentStopped" | "supervisor" | "nodeGone" | "reboot";
+export type SkipReason = "overlap" | "isolated" | "drained" | "capacity" | "misfireSkip" | "cancelled" | "policy" | "secrets" | "diskFull";
 export type MissReason = "nodeOffline" | "noMatchingNode" | "misfireWindow" | "unknown";
 
 /** The value of `inbox/<node>/<id>` (not handled yet) and `records/<group>/<job>/<id>` (filed). Optional fields are absent when they do not apply. */
@@ -55,8 +59,10 @@ export type ExecutionRecord = {
   readonly outcome: Outcome;
   /** Tail of stdout and stderr, U+FFFD for what is not UTF-8; `cutBytes` were left out before it. */
   readonly output?: { readonly tail: string; readonly cutBytes: number; readonly totalBytes: number };
-  /** `node:execution` of the full log on the agent's disk. */
+  /** `node:execution-attempt` of the full log on the agent's disk. */
   readonly logRef?: string;
+  /** What the process and the children that it waited for have used. */
+  readonly usage?: { readonly cpuMs: number; readonly maxRssKiB: number };
   /** Written by the undertaker for a node that is gone; the node's true record replaces it when it returns. */
   readonly provisional?: boolean;
   /** Set when the leader has filed it. */
