@@ -10,7 +10,7 @@ const root = join(import.meta.dirname, "..");
 const built = join(root, "dist");
 
 /** What a package ships beside its code, when it has it. */
-const EXTRAS = ["launch.js", "systemd", "README.md"];
+const EXTRAS = ["launch.js", "systemd", "examples", "README.md"];
 
 type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>>; readonly exports?: object };
 

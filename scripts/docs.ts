@@ -15,7 +15,7 @@ type JsonSchema = {
 };
 
 /** Each generated document and what stands between its two marks. */
-export const GENERATED: Readonly<Record<string, () => string>> = { "errors.md": errorTable, "jobs.md": jobTables };
+export const GENERATED: Readonly<Record<string, () => string>> = { "errors.md": errorTable, "jobs.md": jobTables, "notifications.md": channelTables };
 
 /** A document with its generated part renewed. */
 export function renew(name: string, text: string): string {
@@ -39,6 +39,12 @@ function jobTables(): string {
   const job = file.properties?.jobs?.additionalProperties;
   if (typeof job !== "object") throw new Error("the schema of a job file has no jobs");
   return objectTables("jobs.<group>/<id>", job).join("\n\n");
+}
+
+function channelTables(): string {
+  const channel = (jobFileSchema() as JsonSchema).properties?.channels?.additionalProperties;
+  if (typeof channel !== "object") throw new Error("the schema of a job file has no channels");
+  return objectTables("channels.<name>", channel).join("\n\n");
 }
 
 function objectTables(path: string, schema: JsonSchema): string[] {

@@ -18,15 +18,23 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A stage hands on to later ones: it may call them, and be handed their values; against the way it may only know types (TYPES_ONLY).
   "agent/watch": ["shared", "agent/plan", "agent/run"],
   "agent/plan": ["shared"],
-  "agent/fire": ["shared", "agent/plan", "agent/run", "agent/report"],
-  "agent/run": ["shared", "agent/plan", "agent/runners", "agent/report"],
-  "agent/runners": ["shared", "agent/run"],
+  // Ends of the way that touch nothing of it: files and etcd only.
+  "agent/logs": ["shared"],
+  "agent/policy": ["shared", "agent/runners"],
+  "agent/secrets": ["shared", "agent/logs"],
+  "agent/fire": ["shared", "agent/plan", "agent/run", "agent/report", "agent/logs", "agent/policy", "agent/secrets"],
+  "agent/run": ["shared", "agent/plan", "agent/runners", "agent/spawner", "agent/report", "agent/logs", "agent/policy", "agent/secrets"],
+  "agent/runners": ["shared", "agent/spawner", "agent/run", "agent/logs"],
+  // A program of its own, that the agent talks to; it looks after logs as long as they grow.
+  "agent/spawner": ["shared", "agent/logs"],
   "agent/report": ["shared", "agent/run"],
   "agent/src": ["shared", "agent"],
 
   "master/common": ["shared"],
-  "master/ops": ["shared", "master/common", "master/http"],
-  "master/leader": ["shared", "master/common", "master/ops"],
+  "master/notify": ["shared", "master/common"],
+  "master/ops": ["shared", "master/common", "master/http", "master/notify"],
+  "master/leader": ["shared", "master/common", "master/ops", "master/notify"],
+  "master/pipelines": ["shared", "master/common", "master/ops", "master/leader"],
   "master/http": ["shared", "master/common", "master/ops"],
   "master/client": ["shared", "master/common", "master/http"],
   // `serve` and `up` start the master (master/src) and the agents.
@@ -56,8 +64,10 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   fastify: ["master/src/http/"],
   commander: ["master/src/cli/", "master/src/main.ts", "agent/src/main.ts"],
   "cli-table3": ["master/src/cli/"],
+  nodemailer: ["master/src/notify/"],
   "node:sqlite": ["agent/src/run/"],
   "node:child_process": ["agent/src/run/", "agent/src/runners/", "master/src/cli/"],
+  koffi: ["agent/src/spawner/libc.ts"],
   "node:timers": ["shared/src/base/clock.ts"],
   ava: [],
   "fast-check": [],
@@ -74,7 +84,7 @@ export type Ban = {
 
 const MAINS = {
   "packages/agent/src/main.ts": "the agent's entry",
-  "packages/agent/src/run/spawner-main.ts": "the spawner process's entry",
+  "packages/agent/src/spawner/main.ts": "the spawner process's entry",
   "packages/master/src/main.ts": "the master's and the CLI's entry",
 };
 
@@ -98,7 +108,6 @@ export const BANS: readonly Ban[] = [
     pattern: /(?<![.\w$])setImmediate\b/g,
     instead: "await what you wait for",
     allowed: {
-      "packages/agent/src/run/spawner/host.ts": "gives the loop a turn between forks",
       "packages/shared/src/base/clock.ts": "is the clock",
     },
   },

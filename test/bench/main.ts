@@ -5,6 +5,7 @@
 import { availableParallelism, cpus, totalmem } from "node:os";
 import { startBenchFleet } from "./bench-fleet.ts";
 import { measureBurst } from "./burst.ts";
+import { measureFollow } from "./follow.ts";
 import { measureLoad } from "./load.ts";
 import { measureOrders } from "./orders.ts";
 import { measureSkew } from "./skew.ts";
@@ -44,6 +45,8 @@ for (let round = 1; round <= (quick ? 1 : 5); round++) {
     "ratio ≥ 0.4",
   );
 }
+const follow = await measureFollow(fleet, quick ? 50 : 300);
+say("line written → seen by a follower", `p50 ${ms(follow.p50)}, p95 ${ms(follow.p95)}, max ${ms(follow.max)}`, "", "p95 ≤ 300 ms");
 for (const kind of ["common", "interval", "alone"] as const) {
   const writes = await measureWrites(fleet, kind, quick ? 10 : 30);
   say(

@@ -53,7 +53,7 @@ test("a waiting retry is called off when its job is edited, paused or deleted, a
   await bench.dispatch("n1", "t/edited", command("exit 0"), { createdAt });
   await bench.dispatch("n1", "t/paused", { ...spec, pause: true }, { createdAt, submittedAt: createdAt });
   await bench.undispatch("n1", "t/deleted");
-  await bench.idle();
+  await eventually("all are called off, and the new form has run", async () => (await bench.records()).length === 7);
   const all = await bench.records();
   for (const name of ["paused", "deleted"])
     t.deepEqual(all.filter((record) => record.jobId === name).map(words), ["1… exit:1", "2 skipped:cancelled"]);

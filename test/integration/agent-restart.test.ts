@@ -149,27 +149,36 @@ test("a clock set forward and back: no tick fires twice, none storms; after a wh
   t.is(new Set(all).size, all.length);
 });
 
-test("killed while claimed, running, or between attempts: one record each after the restart", async (t) => {
+test("killed while something is queued, running, or between attempts: the next agent goes on with it", async (t) => {
   t.timeout(60_000);
   await using bench = await startAgentBench({ args: ["--capacity", "2"] });
-  await bench.run("n1", "t/running", command(bench.script("sleep 60")));
-  await bench.run("n1", "t/alone", command(bench.script("sleep 60"), { kind: "alone" }));
+  const untilGo = bench.script(`while ! test -e ${bench.file("go")}; do sleep 0.02; done; exit 3`);
+  await bench.run("n1", "t/running", command(untilGo));
+  await bench.run("n1", "t/alone", command(untilGo, { kind: "alone" }));
   await eventually("both run", async () => bench.runs().length === 2);
   await bench.run("n1", "t/queued", command("true"));
   await eventually("one is queued", async () => (await bench.alive("n1"))?.queued === 1);
+  await eventually("both are registered", async () => (await bench.procs("n1")).length === 2);
+  const before = await bench.procs("n1");
   await bench.agent("n1").restart();
+  await eventually("all are there again", async () => (await bench.alive("n1"))?.running === 3);
+  const pids = (procs: typeof before) => procs.map(({ pid }) => pid).filter((pid) => pid > 0);
+  await eventually("the same processes are registered", async () => pids(await bench.procs("n1")).join() === pids(before).join());
+  writeFileSync(bench.file("go"), "");
   await eventually("all have their records", async () => (await bench.records()).length === 3);
-  await bench.idle();
-  await bench.run("n1", "t/waiting", command("exit 1", { retry: { limit: 1, delay: "1h" } }));
+  t.is(bench.runs().length, 2, "nothing ran again");
+  for (const name of ["running", "alone"]) t.deepEqual((await bench.records(`t/${name}`)).map(words), ["1 exit:3"], name);
+  t.deepEqual((await bench.records("t/queued")).map(words), ["1 exit:0"]);
+  const [record] = await bench.records("t/running");
+  t.is(record?.pid, before.find(({ execution }) => execution === record?.execution)?.pid);
+  t.true((record?.durationMs ?? 0) > 0 && record?.beginTime !== undefined);
+
+  await bench.run("n1", "t/waiting", command("exit 1", { retry: { limit: 1, delay: "2s" } }));
   await eventually("it failed once", async () => (await bench.records("t/waiting")).length === 1);
   await bench.agent("n1").restart();
-  await bench.idle();
-  await eventually("the next attempt is lost", async () => (await bench.records("t/waiting")).length === 2);
-  t.deepEqual((await bench.records("t/waiting")).map(words), ["1… exit:1", "2 lost:agentStopped"]);
-  for (const name of ["running", "alone", "queued"])
-    t.deepEqual((await bench.records(`t/${name}`)).map(words), ["1 lost:agentStopped"], name);
-  const [lost] = await bench.records("t/running");
-  t.true(lost?.beginTime !== undefined && lost.pid !== undefined, "the record knows when it began");
+  await eventually("the next attempt comes", async () => (await bench.records("t/waiting")).length === 2);
+  t.deepEqual((await bench.records("t/waiting")).map(words), ["1… exit:1", "2 exit:1"]);
+  await eventually("nothing is on hand any more", async () => (await bench.procs("n1")).length === 0);
 });
 
 test("killed after the end but before the delivery: the true record comes, once; killed with a held tick: no false `lost`", async (t) => {

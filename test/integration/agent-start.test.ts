@@ -134,7 +134,7 @@ test("an unreadable dispatch or order is logged and does not disturb the others"
   for (const name of ["t/broken", "t/odd", "orders/n1/o1"]) t.regex(bench.agent("n1").log(), new RegExp(name));
 });
 
-test("SIGTERM ends it with exit 0, whatever it is at: running, queued, waiting for a retry, for a lock, holding ticks for etcd", async (t) => {
+test("SIGTERM ends it with exit 0, whatever it is at, and the next one goes on with that: running, queued, waiting for a retry, for a lock", async (t) => {
   t.timeout(60_000);
   await using bench = await startAgentBench({ nodes: [], args: ["--capacity", "2"] });
   await using link = await startFaultProxy(bench.etcd.port);
@@ -149,9 +149,15 @@ test("SIGTERM ends it with exit 0, whatever it is at: running, queued, waiting f
   await eventually("the others wait", async () => (await bench.alive("n1"))?.running === 5);
   t.is(await bench.agent("n1").stop(), 0);
   t.is(await bench.alive("n1"), undefined, "it said goodbye");
-  const running = (await bench.records("t/running")).map(words);
-  t.deepEqual(running, ["1 killed"], "what it ended is on record");
   await bench.agent("n1").restart();
+  await eventually("all are back", async () => (await bench.alive("n1"))?.running === 5);
+  const procs = await bench.procs("n1");
+  t.deepEqual((await bench.records()).map(words), ["1… exit:1"], "nothing was lost, nothing ran again");
+  t.is(procs.filter(({ pid }) => pid > 0).length, 2);
+  await eventually("what waited for a slot or the lock has its turn, too", async () => {
+    for (const { execution, pid } of await bench.procs("n1")) if (pid > 0) await bench.kill("n1", execution);
+    return (await bench.records()).filter(({ outcome }) => outcome.type === "killed").length === 4;
+  });
   await bench.dispatch("n1", "t/int", { kind: "interval", run: { command: { script: "true" } } });
   await eventually("ticks run", async () => (await bench.records("t/int")).some((record) => record.success));
   link.cut();

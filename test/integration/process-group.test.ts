@@ -1,31 +1,34 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import test from "ava";
-import { signalGroup, startTicksOf } from "../../packages/agent/src/run/spawner/process-group.ts";
-import { isAlive, processState } from "../support/processes.ts";
+import { systemClock } from "fleetcron-shared/base/clock";
+import { ProcessTable, startTicksOf } from "../../packages/agent/src/spawner/processes.ts";
+import { isAlive } from "../support/processes.ts";
 
-test("a pid that was given to another process is not signalled", async (t) => {
+const membersOf = (pid: number, startTicks: number) =>
+  new ProcessTable(systemClock, process.pid).membersOf({ id: "e1-1", pid, startTicks }).map((entry) => entry.pid);
+
+test("a pid that was given to another process has no members", async (t) => {
   const child = spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
   const pid = child.pid ?? 0;
   const ticks = startTicksOf(pid) ?? 0;
   t.true(ticks > 0);
-  t.false(signalGroup(pid, ticks - 1, "SIGKILL"));
-  t.false(signalGroup(pid, undefined, "SIGKILL"));
-  t.true(isAlive(pid));
-  t.true(signalGroup(pid, ticks, "SIGKILL"));
+  t.deepEqual(membersOf(pid, ticks - 1), []);
+  t.deepEqual(membersOf(pid, ticks), [pid]);
+  child.kill("SIGKILL");
   await once(child, "exit");
-  t.is(processState(pid), undefined);
-  t.false(signalGroup(pid, ticks, 0));
+  t.deepEqual(membersOf(pid, ticks), []);
 });
 
-test("a group whose leader is gone is still found", async (t) => {
+test("a session whose leader is gone is still found", async (t) => {
   const leader = spawn("sh", ["-c", "sleep 1000 & echo $!"], { detached: true, stdio: ["ignore", "pipe", "ignore"] });
   const pid = leader.pid ?? 0;
-  const ticks = startTicksOf(pid);
+  const ticks = startTicksOf(pid) ?? 0;
   const [line] = (await once(leader.stdout.setEncoding("utf8"), "data")) as [string];
   if (leader.exitCode === null) await once(leader, "exit");
   t.true(isAlive(Number(line)));
-  t.true(signalGroup(pid, ticks, "SIGKILL"));
+  t.deepEqual(membersOf(pid, ticks), [Number(line)]);
+  process.kill(Number(line), "SIGKILL");
 });
 
 test("a name with spaces and brackets does not confuse the start time", async (t) => {

@@ -13,7 +13,7 @@ test("exit codes and signals are reported as they were", async (t) => {
   }
   for (const name of ["SIGKILL", "SIGTERM", "SIGSEGV", "SIGHUP"]) {
     const end = await bench.start(["sh", "-c", `kill -${name.slice(3)} $$`]).ended;
-    t.deepEqual(end.outcome, { type: "signal", name });
+    t.like(end.outcome, { type: "signal", name });
   }
 });
 
@@ -26,9 +26,8 @@ test("the handle tells pid, begin and end", async (t) => {
   const end = await running.ended;
   t.is(bench.supervisor.running, 0);
   t.deepEqual([started?.pid], running.pids());
-  t.like(end, { pid: started?.pid, startedAtMs: started?.startedAtMs });
   const own = Number(running.log().split("\n")[0]) / 1e6;
-  t.true(before <= (end.startedAtMs ?? 0) && (end.startedAtMs ?? 0) <= own && own <= end.endedAtMs + 1);
+  t.true(before <= (started?.startedAtMs ?? 0) && (started?.startedAtMs ?? 0) <= own && own <= end.endedAtMs + 1);
   t.true(end.durationMs >= 0 && end.durationMs <= end.endedAtMs - before + 1);
 });
 
@@ -61,7 +60,8 @@ test("a process has three file descriptors, its own session, and default signals
     "grep -E 'SigIgn|SigBlk' /proc/self/status; ps -o pid=,pgid=,sid= -p $$ 2>/dev/null || cut -d' ' -f1,5,6 /proc/$$/stat",
   ]);
   await signals.ended;
-  t.regex(signals.log(), /SigBlk:\s0+\nSigIgn:\s0+\n/);
+  // 32 and 33 are the C library's own: its posix_spawn lets them be ignored.
+  t.regex(signals.log(), /SigBlk:\s0+\nSigIgn:\s00000001?[08]0000000\n/);
   t.is(new Set(signals.log().trim().split("\n").at(-1)?.trim().split(/\s+/)).size, 1);
 });
 
@@ -99,7 +99,7 @@ test("the working directory and the umask are the process's own", async (t) => {
 });
 
 test("a failed start says what is wrong and harms nobody", async (t) => {
-  await using bench = await supervisorBench({ helpers: 1 });
+  await using bench = await supervisorBench();
   const script = join(bench.folder, "script");
   writeFileSync(script, "#!/no/such/interpreter\n", { mode: 0o755 });
   writeFileSync(join(bench.folder, "plain"), "text", { mode: 0o644 });
@@ -115,14 +115,13 @@ test("a failed start says what is wrong and harms nobody", async (t) => {
     [["true"], { stdinPath: "/no/such/input" }, /input file \/no\/such\/input cannot be opened/],
     [["true", "x".repeat(200_000)], {}, /too long: .* \(E2BIG\)/],
     [["true", "a\0b"], {}, /true cannot be started/],
-    [[], {}, /cannot be started/],
+    [[], {}, /no program to start/],
     [["no-such-program"], { nice: 5 }, /not in PATH/],
   ];
   for (const [argv, more, words] of cases) {
     const running = bench.start(argv, more);
     t.is(await running.started, undefined);
-    const { outcome, pid } = await running.ended;
-    t.is(pid, undefined);
+    const { outcome } = await running.ended;
     if (outcome.type === "spawnFailed") t.regex(outcome.error, words);
     else t.fail(JSON.stringify({ argv, outcome }));
   }
@@ -150,20 +149,23 @@ test("300 at once, each with its own end", async (t) => {
     all.map((running) => running.log()),
     all.map((_, i) => `${i}\n`),
   );
-  t.is(new Set(ends.map((end) => end.pid)).size, 300);
+  const started = await Promise.all(all.map((running) => running.started));
+  t.is(new Set(started.map((one) => one?.pid)).size, 300);
 });
 
-test("close waits for what runs, and starts nothing more", async (t) => {
+test("close leaves what runs alone, and starts nothing more", async (t) => {
   const bench = await supervisorBench();
-  const gate = join(bench.folder, "gate");
-  const running = bench.start(["sh", "-c", `echo ready; while [ ! -e ${gate} ]; do sleep 0.02; done`]);
-  await running.ready();
-  const closed = bench.supervisor.close({ stopExecutions: false });
-  const late = await bench.start(["touch", join(bench.folder, "late")]).ended;
-  t.is(late.outcome.type, "spawnFailed");
-  writeFileSync(gate, "");
-  await closed;
-  t.deepEqual((await running.ended).outcome, { type: "exit", code: 0 });
+  const running = bench.start([fixture("heartbeat")]);
+  const pid = (await running.started)?.pid ?? 0;
+  await bench.supervisor.close({ stopExecutions: false });
+  bench.supervisor.start(bench.spec(["touch", join(bench.folder, "late")]));
+  const next = await bench.next();
+  const again = next.resume(running.spec);
+  t.true(isAlive(pid));
+  if (typeof again !== "object") return t.fail(String(again));
+  again.kill("test", "over");
+  t.is((await again.ended).outcome.type, "killed");
   t.false(existsSync(join(bench.folder, "late")));
+  await next.close({ stopExecutions: true });
   await bench[Symbol.asyncDispose]();
 });

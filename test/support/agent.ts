@@ -1,6 +1,7 @@
 /** A real agent process on a real etcd. */
 import { join } from "node:path";
 import { type Daemon, startDaemon } from "./daemon.ts";
+import { killSpawners } from "./spawners.ts";
 
 export type AgentOptions = {
   etcd: readonly string[];
@@ -14,14 +15,16 @@ export type AgentOptions = {
 
 export function startAgentProcess(options: AgentOptions): Promise<Daemon> {
   const { etcd, nodeId, folder } = options;
+  const dataDir = join(folder, `data-${nodeId}`);
   return startDaemon({
     program: "fleetcron-agent",
     name: `agent-${nodeId}`,
     folder,
     args: [
-      ...["--etcd", etcd.join(","), "--node-id", nodeId, "--data-dir", join(folder, `data-${nodeId}`)],
+      ...["--etcd", etcd.join(","), "--node-id", nodeId, "--data-dir", dataDir],
       ...["--prefix", options.prefix ?? "/fleetcron", "--session-ttl", options.sessionTtl ?? "5s", ...(options.args ?? [])],
     ],
+    killRest: () => void killSpawners(join(dataDir, "spawner")),
     ...(options.env === undefined ? {} : { env: options.env }),
   });
 }

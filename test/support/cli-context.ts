@@ -23,6 +23,9 @@ export function testContext(options: {
     out: (text) => {
       written.out += text;
     },
+    outBytes: async (bytes) => {
+      written.out += Buffer.from(bytes).toString("latin1");
+    },
     err: (text) => {
       written.err += text;
     },

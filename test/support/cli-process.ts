@@ -32,6 +32,30 @@ export function createCli(folder: string, env: Readonly<Record<string, string>> 
   };
 }
 
+export type Running = { out(): string; err(): string; readonly exited: Promise<number | null> };
+
+/** A command that goes on; what it has printed so far. Killed after a minute, and with the test process. */
+export function startCli(folder: string, args: readonly string[], env: Readonly<Record<string, string>>): Running {
+  const child = spawn(process.execPath, [binOf("fleetcron"), ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, HOME: folder, ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+    timeout: 90_000,
+    killSignal: "SIGKILL",
+  });
+  const onExit = () => child.kill("SIGKILL");
+  process.once("exit", onExit);
+  child.once("close", () => process.off("exit", onExit));
+  const text = { out: "", err: "" };
+  child.stdout.setEncoding("utf8").on("data", (chunk: string) => {
+    text.out += chunk;
+  });
+  child.stderr.setEncoding("utf8").on("data", (chunk: string) => {
+    text.err += chunk;
+  });
+  return { out: () => text.out, err: () => text.err, exited: new Promise((resolve) => child.once("close", resolve)) };
+}
+
 /** What one command must come to: its exit code and what it prints (`out`) or says on standard error (`err`). */
 export type Expected = { readonly code: number; readonly out?: RegExp; readonly err?: RegExp };
 

@@ -37,13 +37,18 @@ export async function startDaemon(options: {
   name: string;
   env?: Readonly<Record<string, string>>;
   limitMs?: number;
+  /** What else must be killed when the test is over: it outlives the program. */
+  killRest?: () => void;
 }): Promise<Daemon> {
   const logFile = `${options.folder}/${options.name}.log`;
   const readyFile = `${options.folder}/${options.name}.ready`;
   const command = [process.execPath, binOf(options.program), ...options.args, "--ready-file", readyFile];
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
-  const onExit = () => child?.kill("SIGKILL");
+  const onExit = () => {
+    child?.kill("SIGKILL");
+    options.killRest?.();
+  };
   process.on("exit", onExit);
 
   const log = () => readFileSync(logFile, "utf8");
@@ -93,6 +98,7 @@ export async function startDaemon(options: {
     log,
     async [Symbol.asyncDispose]() {
       await kill();
+      options.killRest?.();
       process.off("exit", onExit);
     },
   };

@@ -14,6 +14,8 @@ import { tempFolder } from "./processes.ts";
 
 export type Fleet = {
   readonly api: ApiClient;
+  /** The client of another master than the first. */
+  apiOf(master: number): ApiClient;
   readonly url: string;
   readonly token: string;
   readonly masters: readonly Daemon[];
@@ -72,6 +74,10 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const api = createApiClient(createRest({ clock: systemClock, fetch }, { server: url, token }));
   return {
     api,
+    apiOf(master) {
+      const { url: server } = (masters[master]?.ready ?? {}) as Partial<{ url: string }>;
+      return createApiClient(createRest({ clock: systemClock, fetch }, { server: server ?? "", token }));
+    },
     url,
     token,
     masters,

@@ -1,18 +1,30 @@
-/** A supervisor with real helpers and a folder for logs, closed at the end of the scope. */
+/** A supervisor with a real spawner and a folder for logs; both are gone at the end of the scope, with all that runs. */
+import { randomUUID } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock } from "fleetcron-shared/base/clock";
 import { silentLog } from "fleetcron-shared/base/log";
 import { openSupervisor, type Running, type StartSpec, type Supervisor } from "../../packages/agent/src/run/supervisor.ts";
 import { tempFolder, textOf, until } from "./processes.ts";
+import { endSpawners } from "./spawners.ts";
 
+/** As the spawner reads it. */
+export const BOOT_ID = readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
 const BIN = join(import.meta.dirname, "../fixtures/bin");
 
 export type SupervisorBench = AsyncDisposable & {
   readonly supervisor: Supervisor;
   readonly folder: string;
+  /** The folder of the spawner's socket and logbook. */
+  readonly spawners: string;
+  /** Another supervisor on the same folder, as the agent that comes next. */
+  next(options?: { version?: string }): Promise<Supervisor>;
   /** A request with defaults; each has its own log. */
   spec(argv: readonly string[], more?: Partial<StartSpec>): StartSpec;
-  start(argv: readonly string[], more?: Partial<StartSpec>): Running & { log(): string; ready(): Promise<number>; pids(): number[] };
+  start(
+    argv: readonly string[],
+    more?: Partial<StartSpec>,
+  ): Running & { log(): string; ready(): Promise<number>; pids(): number[]; spec: StartSpec };
 };
 
 /** The path of a one-behaviour program of test/fixtures/bin. */
@@ -20,30 +32,42 @@ export function fixture(name: string): string {
   return join(BIN, name);
 }
 
-export async function supervisorBench(options: { helpers?: number } = {}): Promise<SupervisorBench> {
+export async function supervisorBench(): Promise<SupervisorBench> {
   const folder = tempFolder();
-  const supervisor = await openSupervisor({ clock: systemClock, log: silentLog }, options);
+  const spawners = join(folder.path, "spawner");
+  const open = (version = "test") => openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version, bootId: BOOT_ID });
+  const supervisor = await open();
   let count = 0;
   const bench: SupervisorBench = {
     supervisor,
     folder: folder.path,
-    spec: (argv, more = {}) => ({
-      execution: `e${++count}`,
-      attempt: 1,
-      argv,
-      cwd: "/",
-      env: { PATH: "/usr/bin:/bin" },
-      logPath: folder.file(`log-${count}`),
-      timeoutMs: 0,
-      killGraceMs: 1000,
-      ...more,
-    }),
+    spawners,
+    next: (options) => open(options?.version),
+    spec: (argv, more = {}) => {
+      // Also in other tests there are none of the same name: processes are found by it.
+      const execution = `e${++count}-${randomUUID()}`;
+      return {
+        execution,
+        attempt: 1,
+        argv,
+        cwd: "/",
+        env: { PATH: "/usr/bin:/bin", FLEETCRON_EXECUTION: execution, FLEETCRON_ATTEMPT: "1" },
+        logPath: folder.file(`log-${count}`),
+        timeoutMs: 0,
+        killGraceMs: 1000,
+        ...more,
+      };
+    },
     start(argv, more) {
       const spec = bench.spec(argv, more);
       const running = supervisor.start(spec);
       const log = () => textOf(spec.logPath);
       return {
-        ...running,
+        started: running.started,
+        ended: running.ended,
+        kill: (by, reason) => running.kill(by, reason),
+        extend: (deadline) => running.extend(deadline),
+        spec,
         log,
         pids: () => [...log().matchAll(/^pid (\d+)$/gm)].map((match) => Number(match[1])),
         async ready() {
@@ -54,6 +78,7 @@ export async function supervisorBench(options: { helpers?: number } = {}): Promi
     },
     async [Symbol.asyncDispose]() {
       await supervisor.close({ stopExecutions: true });
+      await endSpawners(spawners);
       folder[Symbol.dispose]();
     },
   };

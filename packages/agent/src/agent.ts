@@ -1,6 +1,7 @@
 /**
  * The agent, wired: watch → plan → fire → run → report. Nothing is decided here. Clean-up runs last in, first out.
  */
+import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
@@ -18,16 +19,20 @@ import { createKeys } from "fleetcron-shared/wire/keys";
 import type { AgentConfig } from "./config.ts";
 import { Gate } from "./fire/gate.ts";
 import { carryOut, type OrderDeps } from "./fire/orders.ts";
+import { resumeProcesses, resumeWaits } from "./fire/resume.ts";
 import { Ticker } from "./fire/ticker.ts";
 import { deriveNodeId, readHost } from "./host.ts";
+import { openDiskGuard } from "./logs/disk-guard.ts";
+import { keepLogsSmall } from "./logs/retention.ts";
+import { openShowings } from "./logs/showings.ts";
 import { Planner } from "./plan/planner.ts";
 import { Schedules } from "./plan/schedules.ts";
+import { openPolicy } from "./policy/policy.ts";
 import { ClaimLeases } from "./report/claim-leases.ts";
 import { Outbox } from "./report/outbox.ts";
 import { Presence, refuseDuplicate, registerNode } from "./report/presence.ts";
 import { Procs } from "./report/procs.ts";
 import { Writer } from "./report/writer.ts";
-import { keepExecDirSmall } from "./run/exec-dir.ts";
 import { Executions } from "./run/executions.ts";
 import { openJournal } from "./run/journal.ts";
 import { PendingStarts } from "./run/pending-starts.ts";
@@ -35,6 +40,8 @@ import { recoverExecutions } from "./run/recover.ts";
 import { Slots } from "./run/slots.ts";
 import { openSupervisor } from "./run/supervisor.ts";
 import { openUsers } from "./runners/users.ts";
+import { openNodeKey } from "./secrets/node-key.ts";
+import { openSecrets } from "./secrets/secrets.ts";
 import { watchDispatches } from "./watch/dispatches.ts";
 import { watchOrders } from "./watch/orders.ts";
 
@@ -45,11 +52,15 @@ export type AgentDeps = {
   readonly log: Log;
   readonly version: string;
   readonly own: { readonly pid: number; readonly uid: number; readonly gid: number };
+  /** The agent's environment: jobs may take secrets from it. */
+  readonly env: Readonly<Record<string, string | undefined>>;
 };
 export type Agent = {
   readonly nodeId: string;
   /** Rejects when the agent cannot go on: another one came alive under its id while it was cut off. */
   readonly failed: Promise<never>;
+  /** Reads the host's policy again. */
+  reload(): void;
   stop(): Promise<void>;
 };
 
@@ -66,10 +77,12 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
   const stopping = new AbortController();
   cleanup.add(() => stopping.abort());
   try {
+    const policy = openPolicy(deps, { file: config.policyFile });
     const host = readHost(version);
     const keys = createKeys(config.prefix);
     const journal = openJournal(deps, config.dataDir);
     cleanup.add(() => journal.close());
+    const nodeKey = openNodeKey(config.dataDir);
     const nodeId = config.nodeId ?? journal.meta("nodeId") ?? deriveNodeId();
     const log = deps.log.child({ node: nodeId });
     const newId = createIdSource(deps);
@@ -77,8 +90,10 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     const startedMs = clock.now();
     const lastPlanned = journal.meta("lastPlanned");
 
+    const executions = new Executions({ journal, bootId: host.bootId });
     const session = openSession({ kv, clock, random, log }, { ttlMs: config.sessionTtlMs });
-    cleanup.add(() => session.close());
+    // Locks of executions that go on without the agent must outlive it as long as they are trusted: the next agent carries them over.
+    cleanup.add(() => session.close({ keepLease: executions.all().some(({ lock }) => lock !== undefined) }));
     const starts = new PendingStarts();
     const writer = new Writer({ kv, clock, random, log, calm: () => starts.calm(clock) });
     cleanup.add(() => writer.close());
@@ -97,8 +112,12 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       startedAt: toIso(startedMs),
       bootId: host.bootId,
       pid: deps.own.pid,
+      publicKey: nodeKey.publicKey,
     };
     const node = await registerNode({ kv, keys }, identity);
+
+    const secrets = openSecrets({ kv, clock, random, log, keys, env: deps.env }, { nodeId, key: nodeKey });
+    cleanup.add(() => secrets.close());
 
     const leases = new ClaimLeases({ kv, clock });
     cleanup.add(() => leases.close());
@@ -106,8 +125,8 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     cleanup.add(() => outbox.close());
     cleanup.add(() => writer.flush(FLUSH_MS));
     const procs = new Procs({ clock, keys, session, writer }, { nodeId, thresholdMs: config.procThresholdMs });
-    const supervisor = await openSupervisor({ clock, log });
-    cleanup.add(() => supervisor.close({ stopExecutions: true }));
+    const supervisor = await openSupervisor({ clock, log }, { folder: join(config.dataDir, "spawner"), version, bootId: host.bootId });
+    cleanup.add(() => supervisor.close({ stopExecutions: config.stopExecutions }));
     session.onRenewed((trustedUntil) => supervisor.extendAll(trustedUntil));
     // What ran under locks of a session that is over must not live on the renewals of the next one.
     session.onChange((incarnation) => {
@@ -126,7 +145,6 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
         lastPlannedMs: lastPlanned === undefined ? undefined : Number(lastPlanned),
       },
     );
-    const executions = new Executions({ journal, bootId: host.bootId });
     const slots = new Slots(config.capacity);
     const self = openView<NodeInfo>(
       { kv, clock, random, log },
@@ -148,22 +166,33 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     };
     const recordHost = { nodeId, hostname: host.hostname };
     const execDir = join(config.dataDir, "exec");
-    cleanup.add(
-      await keepExecDirSmall(
-        { clock, log },
-        execDir,
-        { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes },
-        (id) => executions.get(id) !== undefined,
-      ),
+    mkdirSync(execDir, { recursive: true });
+    const disk = await openDiskGuard({ clock, log }, config.dataDir, config.minFreeBytes);
+    cleanup.add(() => disk.close());
+    const maskerOf = (attempt: string) => secrets.maskerOf(attempt).log;
+    const showings = openShowings(
+      {
+        ...{ kv, clock, log, keys, nodeId, execDir },
+        activeOf: (id) => executions.get(id),
+        maskerOf,
+      },
+      config.logBytesPerSecond,
     );
-    await recoverExecutions({ kv, clock, log, keys, journal, outbox, host: recordHost, bootId: host.bootId });
+    cleanup.add(() => showings.close());
+    const resumed = await recoverExecutions({
+      ...{ kv, clock, log, keys, journal, outbox, executions, supervisor, execDir, host: recordHost, bootId: host.bootId },
+      absenceMs: lastPlanned === undefined ? Number.POSITIVE_INFINITY : startedMs - Number(lastPlanned),
+    });
+    supervisor.settle();
     outbox.resume();
+    // What is adopted is known by now: its files stay.
+    const retention = { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes };
+    cleanup.add(keepLogsSmall({ clock, log, maskerOf }, execDir, retention, (id) => executions.get(id) !== undefined));
 
     const isCurrentJob: OrderDeps["isCurrentJob"] = (job) => {
       const planned = planner.get(job.key);
       return planned?.revision === job.revision && !planned.pause;
     };
-    const stopping = new AbortController();
     const gateDeps: OrderDeps = {
       kv,
       clock,
@@ -188,6 +217,10 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       planner,
       planChanged: () => ticker.planChanged(),
       isDraining: () => self.get(keys.node(nodeId))?.drain !== undefined,
+      policy,
+      secrets,
+      diskRefusal: () => disk.refusal() ?? journal.refusal,
+      logs: showings,
       isCurrentJob,
       stopping: stopping.signal,
       isCurrent: (execution) => execution.origin.type === "order" || isCurrentJob(execution.job),
@@ -195,6 +228,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
         planner.succeeded(execution.job, execution.origin.ruleId);
       },
     };
+    resumeProcesses(gateDeps, resumed);
     const gate = new Gate(gateDeps);
     const ticker = new Ticker({ clock, planner }, (due) => gate.pass(due));
     cleanup.add(() => ticker.stop());
@@ -222,18 +256,19 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     slots.onChanged = () => presence.countsChanged();
     await presence.announce();
     cleanup.add(() => presence.close());
-    await Promise.all([dispatches.synced, self.synced]);
+    await Promise.all([dispatches.synced, self.synced, secrets.synced]);
     journal.forgetRules((jobKey) => planner.get(jobKey) !== undefined, clock.now());
+    resumeWaits(gateDeps, resumed);
     ticker.start();
     // What is due by now but not taken yet has not been planned.
     const plannedUntil = () => Math.min(clock.now(), (planner.nextAtMs() ?? Number.POSITIVE_INFINITY) - 1);
     cleanup.add(keepHeartbeat(clock, () => journal.setMeta("lastPlanned", String(plannedUntil()))));
-    const orders = watchOrders({ kv, clock, random, log, keys, journal }, nodeId, (order) => carryOut(gateDeps, order));
+    const orders = watchOrders({ kv, clock, random, log, keys, journal }, nodeId, (order) => carryOut(gateDeps, order), showings.end);
     cleanup.add(() => orders.close());
     await orders.synced;
     cleanup.add(() => stopping.abort());
     log.info({ jobs: planner.size, prefix: config.prefix }, "agent is ready");
-    return { nodeId, failed: failed.promise, stop: () => cleanup.run() };
+    return { nodeId, failed: failed.promise, reload: () => policy.reload(), stop: () => cleanup.run() };
   } catch (thrown) {
     await cleanup.run().catch(() => {});
     throw thrown;

@@ -28,6 +28,24 @@ export const agentSettings = z.strictObject({
     .refine((text) => parseSize(text) !== undefined, { error: expected("a size such as 1GiB") })
     .default("1GiB")
     .describe("how much disk such logs may take together"),
+  logRate: z
+    .string()
+    .refine((text) => (parseSize(text) ?? 0) >= 1024, { error: expected("a size of at least 1KiB, such as 1MiB") })
+    .default("1MiB")
+    .describe("how much of the logs that people look at this node may put into etcd per second"),
+  minFreeDisk: z
+    .string()
+    .refine((text) => parseSize(text) !== undefined, { error: expected("a size such as 64MiB") })
+    .default("64MiB")
+    .describe("with less room than this in the data folder nothing new begins (0: no such limit)"),
+  policyFile: z
+    .string()
+    .exactOptional()
+    .describe("what this host lets jobs do (docs/policy.md); default: /etc/fleetcron/policy.yaml if it exists; read again on SIGHUP"),
+  stopExecutions: z
+    .enum(["true", "false"], { error: expected("true or false") })
+    .default("false")
+    .describe("true: when the agent is told to stop, what it runs is ended; else it goes on and the next agent takes it over"),
   logLevel: logLevelSetting,
   readyFile: z.string().exactOptional().describe("file to write {node, pid} to once the agent is ready"),
 });
@@ -45,6 +63,10 @@ export type AgentConfig = {
   readonly procThresholdMs: number;
   readonly logRetentionMs: number;
   readonly logBytes: number;
+  readonly logBytesPerSecond: number;
+  readonly minFreeBytes: number;
+  readonly stopExecutions: boolean;
+  readonly policyFile: string | undefined;
 };
 
 export function agentConfig(settings: AgentSettings): AgentConfig {
@@ -58,5 +80,9 @@ export function agentConfig(settings: AgentSettings): AgentConfig {
     procThresholdMs: durationMs(settings.procThreshold),
     logRetentionMs: durationMs(settings.logRetention),
     logBytes: parseSize(settings.logSize) ?? 0,
+    logBytesPerSecond: parseSize(settings.logRate) ?? 0,
+    minFreeBytes: parseSize(settings.minFreeDisk) ?? 0,
+    stopExecutions: settings.stopExecutions === "true",
+    policyFile: settings.policyFile,
   };
 }

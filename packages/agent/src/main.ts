@@ -70,11 +70,14 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopped.resolve());
+  let reload = () => {};
+  process.on("SIGHUP", () => reload());
   try {
     const agent = await startAgent(
-      { kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own },
+      { kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own, env: process.env },
       agentConfig(settings),
     );
+    reload = agent.reload;
     if (settings.readyFile !== undefined) writeReadyFile(settings.readyFile, { node: agent.nodeId, pid: process.pid });
     await Promise.race([stopped.promise, agent.failed]).catch(async (thrown: unknown) => {
       await agent.stop();

@@ -4,6 +4,7 @@ import { AppError } from "fleetcron-shared/base/errors";
 import { durationMs, durationSetting, etcdSettings, logLevelSetting } from "fleetcron-shared/base/settings";
 import { expected } from "fleetcron-shared/base/zod-issues";
 import { z } from "zod";
+import { isAllowEntry } from "./notify/address-policy.ts";
 
 export const masterSettings = z.strictObject({
   ...etcdSettings,
@@ -22,6 +23,12 @@ export const masterSettings = z.strictObject({
     .describe("time zone of rules that name none; kept in etcd by the cluster's first start"),
   sessionTtl: durationSetting("5s", 2000).describe("how long after its last sign of life a leader is replaced"),
   lostAfter: durationSetting("60s", 0).describe("how long a node is gone before its executions count as lost"),
+  notifyAllow: z
+    .array(z.string().refine(isAllowEntry, { error: expected("private, a host name, an address, or a network such as 10.1.0.0/16") }))
+    .default([])
+    .describe("targets of notifications beside public addresses: host names, addresses, networks, or private for all"),
+  notifySecretsDir: z.string().default("/etc/fleetcron/secrets").describe("folder of the files that channels name for their secrets"),
+  notifyTimeout: durationSetting("15s", 100).describe("how long one try to deliver a notification may take"),
   logLevel: logLevelSetting,
   readyFile: z.string().exactOptional().describe("file to write {url, token, etcd, master, pid} to once the master is ready"),
 });
@@ -38,6 +45,9 @@ export type MasterConfig = {
   readonly timezone: string;
   readonly sessionTtlMs: number;
   readonly lostAfterMs: number;
+  readonly notifyAllow: readonly string[];
+  readonly notifySecretsDir: string;
+  readonly notifyTimeoutMs: number;
   /** Shown by `/info`. */
   readonly etcdEndpoints: readonly string[];
 };
@@ -70,6 +80,9 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
     timezone: settings.timezone,
     sessionTtlMs: durationMs(settings.sessionTtl),
     lostAfterMs: durationMs(settings.lostAfter),
+    notifyAllow: settings.notifyAllow,
+    notifySecretsDir: settings.notifySecretsDir,
+    notifyTimeoutMs: durationMs(settings.notifyTimeout),
     etcdEndpoints: settings.etcd,
   };
 }

@@ -1,6 +1,7 @@
 /** `fleetcron`: reads the command line, runs the command, and says what went wrong in words with the right exit code. */
 import { readFileSync } from "node:fs";
 import { homedir } from "node:os";
+import { isatty } from "node:tty";
 import { CommanderError } from "commander";
 import { systemClock } from "fleetcron-shared/base/clock";
 import { systemRandom } from "fleetcron-shared/base/random";
@@ -24,7 +25,14 @@ const io: Io = {
   get stdin() {
     return process.stdin;
   },
+  ...(isatty(0)
+    ? {
+        hiddenLine: async (question: string) =>
+          (await import("./cli/hidden-line.ts")).readHiddenLine(process.stdin, (text) => process.stderr.write(text), question),
+      }
+    : {}),
   out: (text) => void process.stdout.write(text),
+  outBytes: (bytes) => new Promise((resolve) => process.stdout.write(bytes, () => resolve())),
   err: (text) => void process.stderr.write(text),
   outIsTerminal: process.stdout.isTTY === true,
   errIsTerminal: process.stderr.isTTY === true,

@@ -19,8 +19,11 @@ import type { MasterConfig } from "./config.ts";
 import { ensureAdminToken, ensureCluster } from "./first-start.ts";
 import { createServer, listen } from "./http/server.ts";
 import { followElection } from "./leader/leader.ts";
+import { createSender } from "./notify/sender.ts";
 import { openFileChecker } from "./ops/file-checker.ts";
+import { openLogStreams } from "./ops/log-streams.ts";
 import { createOrderLease } from "./ops/order-lease.ts";
+import { startPipelines } from "./pipelines/engine.ts";
 import { createTimetable } from "./timetable.ts";
 import { openViews } from "./views.ts";
 
@@ -35,7 +38,15 @@ export type Master = {
   stop(): Promise<void>;
 };
 
-export type MasterDeps = { readonly kv: Kv; readonly clock: Clock; readonly random: Random; readonly log: Log; readonly version: string };
+export type MasterDeps = {
+  readonly kv: Kv;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly log: Log;
+  readonly version: string;
+  /** The variables among which channels find their secrets. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+};
 
 /** Resolves when the master serves and has read the state of the cluster. Does not close `kv`. */
 export async function startMaster(deps: MasterDeps, config: MasterConfig): Promise<Master> {
@@ -54,7 +65,11 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     const timetable = createTimetable(meta.timezone);
     const fileChecker = openFileChecker(deps);
     cleanup.add(fileChecker.close);
-    const ops = { kv, keys, clock, log, newId, views, timetable, orderLease, fileChecker };
+    const session = openSession(deps, { ttlMs: config.sessionTtlMs });
+    cleanup.add(session.close);
+    const logStreams = openLogStreams({ ...deps, keys, newId, views, session });
+    const send = createSender(deps, config);
+    const ops = { kv, keys, clock, log, random: deps.random, newId, views, timetable, orderLease, fileChecker, logStreams, send };
 
     let isLeading = () => false;
     let hasStarted = false;
@@ -70,17 +85,17 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     const app = createServer({ log, ops, system });
     const port = await listen(app, config);
     cleanup.add(() => app.close());
+    cleanup.add(logStreams.close);
     about.name = config.name ?? `${hostname()}-${port}`;
     const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 
     await views.synced;
     const token = await ensureAdminToken({ ...deps, keys, newId }, config.dataDir);
     if (token !== undefined) await views.tokens.reached((await kv.get(keys.token("admin")))?.modRevision ?? 0);
-    const session = openSession(deps, { ttlMs: config.sessionTtlMs });
-    cleanup.add(session.close);
     const self: LeaderInfo = { v: 1, master: about.name, since: toIso(clock.now()), address: url };
     const election = openElection(deps, { key: keys.leader, value: encode(self), session });
-    const leader = followElection({ ...ops, random: deps.random, election }, { lostAfterMs: config.lostAfterMs });
+    const { lostAfterMs } = config;
+    const leader = followElection({ ...ops, election }, { lostAfterMs }, (own) => [startPipelines(own, { lostAfterMs })]);
     isLeading = leader.isLeading;
     cleanup.add(async () => {
       await election.close();

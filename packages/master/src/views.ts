@@ -3,11 +3,13 @@
  * and the leader's services. Records, claims and dispatches are not here: they grow with time or with jobs × nodes.
  * When etcd is away the last known state stays and `unready` says so.
  */
-import type { Alive, JobStats, LeaderInfo, NodeInfo, Proc, TokenInfo } from "fleetcron-shared/model/facts";
+import type { StoredChannel } from "fleetcron-shared/model/channel";
+import type { Alive, GlobalValue, JobStats, LeaderInfo, NodeCondition, NodeInfo, Proc, TokenInfo } from "fleetcron-shared/model/facts";
 import { effectiveLabels } from "fleetcron-shared/model/facts";
 import type { Job } from "fleetcron-shared/model/job";
 import { compileJob } from "fleetcron-shared/model/job-compile";
 import type { StoredJob } from "fleetcron-shared/model/job-spec";
+import type { StoredPipeline } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import type { KeyValue, Revision } from "fleetcron-shared/store/kv";
 import type { MirrorDeps } from "fleetcron-shared/store/mirror";
 import { openView, type View } from "fleetcron-shared/store/view";
@@ -19,12 +21,22 @@ export type NodeEntry = { readonly info: NodeInfo; readonly labels: Readonly<Rec
 export type ProcEntry = { readonly node: string; readonly group: string; readonly job: string; readonly proc: Proc };
 export type StatsEntry = { readonly stats: JobStats; readonly revision: Revision };
 
+export type ChannelEntry = { readonly stored: StoredChannel; readonly revision: Revision };
+export type GlobalEntry = GlobalValue & { readonly name: string; readonly revision: Revision };
+export type ConditionEntry = NodeCondition & { readonly node: string; readonly type: string; readonly revision: Revision };
+
+export type PipelineEntry = { readonly stored: StoredPipeline; readonly revision: Revision };
+
 export type Views = {
   readonly jobs: View<JobEntry>;
   readonly nodes: View<NodeEntry>;
   readonly alive: View<Alive>;
   readonly procs: View<ProcEntry>;
   readonly stats: View<StatsEntry>;
+  readonly globals: View<GlobalEntry>;
+  readonly conditions: View<ConditionEntry>;
+  readonly channels: View<ChannelEntry>;
+  readonly pipelines: View<PipelineEntry>;
   readonly tokens: View<TokenInfo>;
   readonly leader: View<LeaderInfo>;
   /** All first lists have been delivered. */
@@ -42,6 +54,10 @@ export function openViews(deps: MirrorDeps & { keys: Keys }): Views {
     alive: openView<Alive>(deps, { prefix: keys.aliveAll, decode: (kv) => decode<Alive>(kv.key, kv.value) }),
     procs: openView<ProcEntry>(deps, { prefix: keys.procs, decode: (kv) => procEntry(keys, kv) }),
     stats: openView<StatsEntry>(deps, { prefix: keys.statsAll, decode: statsEntry }),
+    globals: openView<GlobalEntry>(deps, { prefix: keys.globals, decode: (kv) => globalEntry(keys, kv) }),
+    conditions: openView<ConditionEntry>(deps, { prefix: keys.conditions, decode: (kv) => conditionEntry(keys, kv) }),
+    channels: openView<ChannelEntry>(deps, { prefix: keys.channels, decode: channelEntry }),
+    pipelines: openView<PipelineEntry>(deps, { prefix: keys.pipelines, decode: pipelineEntry }),
     tokens: openView<TokenInfo>(deps, { prefix: keys.tokens, decode: (kv) => decode<TokenInfo>(kv.key, kv.value) }),
     leader: openView<LeaderInfo>(deps, { prefix: keys.leader, decode: (kv) => decode<LeaderInfo>(kv.key, kv.value) }),
   };
@@ -73,8 +89,26 @@ export function nodeEntry(kv: Stored): NodeEntry {
   return { info, labels: effectiveLabels(info), revision: kv.modRevision };
 }
 
+export function channelEntry(kv: Stored): ChannelEntry {
+  return { stored: decode<StoredChannel>(kv.key, kv.value), revision: kv.modRevision };
+}
+
+export function pipelineEntry(kv: Stored): PipelineEntry {
+  return { stored: decode<StoredPipeline>(kv.key, kv.value), revision: kv.modRevision };
+}
+
 export function statsEntry(kv: Stored): StatsEntry {
   return { stats: decode<JobStats>(kv.key, kv.value), revision: kv.modRevision };
+}
+
+export function globalEntry(keys: Keys, kv: Stored): GlobalEntry {
+  return { ...decode<GlobalValue>(kv.key, kv.value), name: keys.parts(kv.key)[1] ?? "", revision: kv.modRevision };
+}
+
+function conditionEntry(keys: Keys, kv: KeyValue): ConditionEntry | undefined {
+  const [, node, type] = keys.parts(kv.key);
+  if (node === undefined || type === undefined) return undefined;
+  return { ...decode<NodeCondition>(kv.key, kv.value), node, type, revision: kv.modRevision };
 }
 
 function procEntry(keys: Keys, kv: KeyValue): ProcEntry | undefined {

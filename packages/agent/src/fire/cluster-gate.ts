@@ -8,8 +8,9 @@ import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Lock } from "fleetcron-shared/model/facts";
 import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
-import type { Outcome, SkipReason } from "fleetcron-shared/model/record";
+import type { Outcome } from "fleetcron-shared/model/record";
 import type { ActiveExecution } from "../run/executions.ts";
+import { type Refusal, refusalOf } from "./admission.ts";
 import { heldSince, judgeBusyLock } from "./busy-lock.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
@@ -80,7 +81,7 @@ export class ClusterGate {
     try {
       const execution = await this.#enter(tick);
       if (execution === "held") return;
-      if (typeof execution === "string") return this.#leave(tick, execution);
+      if ("reason" in execution) return this.#leave(tick, execution);
       const result = await this.#claim(tick, execution, undefined);
       if (result.type === "busy") return await this.#busy(tick, execution, result.holder);
       if (result.type !== "won") return this.#drop(execution);
@@ -90,8 +91,8 @@ export class ClusterGate {
     }
   }
 
-  /** Past drain, overlap and capacity: the execution, whose slot is taken. Else why the tick is left to others, or that it was put into its lane. */
-  async #enter(tick: ClusterTick): Promise<ActiveExecution | SkipReason | "held"> {
+  /** Past drain, what this host allows, overlap and capacity: the execution, whose slot is taken. Else why the tick is left to others, or that it was put into its lane. */
+  async #enter(tick: ClusterTick): Promise<ActiveExecution | Refusal | "held"> {
     const { job } = tick;
     const { slots, executions, clock } = this.#deps;
     const giveUpMono = clock.mono() + job.misfireWindowMs;
@@ -101,21 +102,25 @@ export class ClusterGate {
       if (inTheWay === undefined && (hasSlot || slots.tryTake())) return this.#begin(tick);
       if (hasSlot) slots.release();
       hasSlot = false;
-      if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : "overlap";
+      if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : { reason: "overlap" };
       if (inTheWay === "active") {
-        if (!(await this.#afterOverlap(job, active))) return "overlap";
+        if (!(await this.#afterOverlap(job, active))) return { reason: "overlap" };
       } else if (inTheWay !== undefined) return inTheWay;
       else {
         hasSlot = await this.#takeSlot(giveUpMono - clock.mono());
-        if (!hasSlot) return "capacity";
+        if (!hasSlot) return { reason: "capacity" };
       }
     }
   }
 
-  #inTheWay(tick: ClusterTick): "cancelled" | "lane" | "drained" | undefined {
-    if (!this.#isCurrent(tick)) return "cancelled";
-    if (this.#lanes.takes(tick)) return "lane";
-    return this.#deps.isDraining() ? "drained" : undefined;
+  #inTheWay(tick: ClusterTick): Refusal | "lane" | undefined {
+    return this.#isCurrent(tick) && this.#lanes.takes(tick) ? "lane" : this.#refusal(tick);
+  }
+
+  /** Why this node does not take the tick, whatever runs here. */
+  #refusal(tick: ClusterTick): Refusal | undefined {
+    if (!this.#isCurrent(tick)) return { reason: "cancelled" };
+    return this.#deps.isDraining() ? { reason: "drained" } : refusalOf(this.#deps, tick.job, undefined);
   }
 
   /** The claim; when etcd is away the execution is given up again and the tick goes into its lane. */
@@ -139,7 +144,7 @@ export class ClusterGate {
       this.#deps.slots.release();
       if (held !== undefined) throw thrown;
       if (!isTransient(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
-      if (!this.#lanes.join(tick)) this.#leave(tick, "isolated");
+      if (!this.#lanes.join(tick)) this.#leave(tick, { reason: "isolated" });
       return { type: "held" };
     }
   }
@@ -148,9 +153,9 @@ export class ClusterGate {
   async #workHeld(tick: ClusterTick, sinceMs: EpochMs): Promise<"done" | "busy"> {
     const { job } = tick;
     const { clock, slots, executions } = this.#deps;
-    const reason = !this.#isCurrent(tick) ? "cancelled" : this.#deps.isDraining() ? "drained" : undefined;
-    if (reason !== undefined) {
-      this.#leave(tick, reason);
+    const refusal = this.#refusal(tick);
+    if (refusal !== undefined) {
+      this.#leave(tick, refusal);
       return "done";
     }
     if (clock.now() - tick.dueMs > job.misfireWindowMs) {
@@ -196,7 +201,7 @@ export class ClusterGate {
     const judgement = await judgeBusyLock(this.#deps, tick, holder);
     if (judgement === "lost") return this.#deps.executions.unshelve(tick.execution);
     if (judgement === "overlap") return this.#verdict(tick, overlapWith(holder));
-    if (!this.#lanes.join(tick, judgement.delayedUntilMs)) this.#leave(tick, "overlap");
+    if (!this.#lanes.join(tick, judgement.delayedUntilMs)) this.#leave(tick, { reason: "overlap" });
   }
 
   async #placeInLine(tick: ClusterTick, execution: ActiveExecution) {
@@ -260,10 +265,10 @@ export class ClusterGate {
   }
 
   /** This node does not run the tick: once every peer had its turn, it gets a verdict, unless somebody has claimed it. */
-  #leave(tick: ClusterTick, reason: SkipReason): void {
+  #leave(tick: ClusterTick, refusal: Refusal): void {
     const ageMs = this.#deps.clock.now() - tick.dueMs;
     const waitMs = lastRankMs(tick.peers) + VERDICT_SPARE_MS - ageMs;
-    this.#deps.clock.after(waitMs, () => this.#verdict(tick, { type: "skipped", reason }));
+    this.#deps.clock.after(waitMs, () => this.#verdict(tick, { type: "skipped", ...refusal }));
   }
 
   #verdict(tick: ClusterTick, outcome: Outcome): void {

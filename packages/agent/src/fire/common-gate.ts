@@ -1,5 +1,5 @@
 /**
- * May a tick of a `common` job, or an order, run here now? Draining, overlap and capacity decide; a tick that may not run gets its verdict at
+ * May a tick of a `common` job, or an order, run here now? Draining, what this host allows (admission.ts), overlap and capacity decide; a tick that may not run gets its verdict at
  * once. Etcd is asked only where the job says `onIsolation: hold`: then its ticks wait in line (held-common.ts) before they come here.
  */
 import type { IdSource } from "fleetcron-shared/base/ids";
@@ -8,24 +8,22 @@ import type { Outcome, SkipReason } from "fleetcron-shared/model/record";
 import type { Origin } from "../run/execution.ts";
 import type { ActiveExecution } from "../run/executions.ts";
 import type { RunDeps } from "../run/run-execution.ts";
+import { type AdmissionDeps, type Refusal, refusalOf } from "./admission.ts";
 import { launch } from "./launch.ts";
 import { cancelled, postVerdict, type VerdictDeps } from "./verdicts.ts";
 
 export type CommonGateDeps = RunDeps &
-  VerdictDeps & { readonly newId: IdSource; readonly isDraining: () => boolean; readonly isCurrentJob: (job: Job) => boolean };
+  VerdictDeps &
+  AdmissionDeps & { readonly newId: IdSource; readonly isDraining: () => boolean; readonly isCurrentJob: (job: Job) => boolean };
 
 /** Starts the execution, or queues it, or records why not. Synchronous up to the start, so that a burst of ticks shares one journal commit. */
 export function passCommon(deps: CommonGateDeps, job: Job, origin: Origin, options: { execution?: string; attempt?: number } = {}): void {
   const id = options.execution ?? deps.newId();
-  const skip = (reason: SkipReason, detail?: string) =>
-    postVerdict(
-      deps,
-      job,
-      origin,
-      { type: "skipped", reason, ...(detail === undefined ? {} : { detail }) },
-      { execution: id, attempt: options.attempt },
-    );
-  if (deps.isDraining() && origin.type === "tick") return skip("drained");
+  const refuse = (refusal: Refusal) =>
+    postVerdict(deps, job, origin, { type: "skipped", ...refusal }, { execution: id, attempt: options.attempt });
+  const skip = (reason: SkipReason, detail: string) => refuse({ reason, detail });
+  const refusal = refusalNow(deps, job, origin);
+  if (refusal !== undefined) return refuse(refusal);
   const active = deps.executions.of(job.key);
   const mustWait = active.length > 0 && !(job.overlap === "allow" && active.length < job.parallel);
   if (mustWait) {
@@ -51,12 +49,16 @@ async function waitThenLaunch(deps: CommonGateDeps, execution: ActiveExecution, 
   const taken = await deps.slots.take(AbortSignal.any([wait.signal, late.signal]));
   giveUp();
   wait.done();
-  const drained = deps.isDraining() && origin.type === "tick";
-  if (taken && !wait.signal.aborted && !drained) return launch(deps, execution);
+  const refusal = refusalNow(deps, job, origin) ?? (taken ? undefined : { reason: "capacity" as const });
+  if (refusal === undefined && !wait.signal.aborted) return launch(deps, execution);
   if (taken) deps.slots.release();
-  const outcome: Outcome = wait.signal.aborted ? cancelled(execution) : { type: "skipped", reason: drained ? "drained" : "capacity" };
+  const outcome: Outcome = wait.signal.aborted || refusal === undefined ? cancelled(execution) : { type: "skipped", ...refusal };
   postVerdict(deps, job, origin, outcome, { execution: id, attempt });
   deps.executions.move(execution, "ended");
+}
+
+function refusalNow(deps: CommonGateDeps, job: Job, origin: Origin): Refusal | undefined {
+  return deps.isDraining() && origin.type === "tick" ? { reason: "drained" } : refusalOf(deps, job, origin);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

@@ -1,5 +1,6 @@
 /** The last stretch of an `alone` execution that holds its lock: a slot, then its run, with an eye on who wants to replace it. */
 import type { ActiveExecution } from "../run/executions.ts";
+import type { Running } from "../run/supervisor.ts";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import { launch } from "./launch.ts";
 import { watchForReplacement } from "./lock-turn.ts";
@@ -18,9 +19,9 @@ export async function launchWithSlot(deps: ClusterGateDeps, execution: ActiveExe
 }
 
 /** Runs an execution whose slot is taken, until it ends or, with `overlap: replace`, another one asks for its place. */
-export async function launchReplaceable(deps: ClusterGateDeps, execution: ActiveExecution): Promise<void> {
+export async function launchReplaceable(deps: ClusterGateDeps, execution: ActiveExecution, running?: Running): Promise<void> {
   const replaceable = execution.lock !== undefined && execution.job.overlap === "replace";
   const stopWatching = replaceable ? watchForReplacement(deps, execution) : undefined;
-  await launch(deps, execution);
+  await launch(deps, execution, running);
   stopWatching?.();
 }

@@ -3,11 +3,12 @@ import { asError } from "fleetcron-shared/base/errors";
 import type { ActiveExecution } from "../run/executions.ts";
 import { recordOf } from "../run/record.ts";
 import { type RunDeps, runExecution } from "../run/run-execution.ts";
+import type { Running } from "../run/supervisor.ts";
 
-/** Runs an execution whose slot is taken. Never rejects. */
-export async function launch(deps: RunDeps, execution: ActiveExecution): Promise<void> {
+/** Runs an execution whose slot is taken, or goes on with one (`running`: its process). Never rejects. */
+export async function launch(deps: RunDeps, execution: ActiveExecution, running?: Running): Promise<void> {
   try {
-    await runExecution(deps, execution);
+    await runExecution(deps, execution, running);
   } catch (thrown) {
     const error = asError(thrown);
     const about = { job: execution.job.key, execution: execution.id };

@@ -1,4 +1,4 @@
-/** Carrying out orders: run a job now, end an execution, forget an `onlyonce` success. */
+/** Carrying out orders: run a job now, end an execution, forget an `onlyonce` success, show a log. */
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Lock, Order } from "fleetcron-shared/model/facts";
@@ -6,9 +6,11 @@ import { compileJob } from "fleetcron-shared/model/job-compile";
 import type { Outcome } from "fleetcron-shared/model/record";
 import { acquireLock } from "fleetcron-shared/store/lock";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
+import type { Showings } from "../logs/showings.ts";
 import type { Planner } from "../plan/planner.ts";
 import type { HeldLock, Origin } from "../run/execution.ts";
 import type { ActiveExecution } from "../run/executions.ts";
+import { refusalOf } from "./admission.ts";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import { passCommon } from "./common-gate.ts";
 import { launchWithSlot } from "./launch-alone.ts";
@@ -17,10 +19,15 @@ import { cancelled, postVerdict } from "./verdicts.ts";
 
 const POLL_MS = 100;
 
-export type OrderDeps = ClusterGateDeps & { readonly planner: Planner; readonly planChanged: () => void };
+export type OrderDeps = ClusterGateDeps & {
+  readonly planner: Planner;
+  readonly planChanged: () => void;
+  readonly logs: Pick<Showings, "begin">;
+};
 
 export function carryOut(deps: OrderDeps, order: Order): void {
   if (order.type === "kill") return deps.executions.get(order.execution)?.kill({ by: order.by, reason: order.reason });
+  if (order.type === "log") return deps.logs.begin(order);
   if (order.type === "reset") {
     deps.planner.reset(`${order.group}/${order.job}`, deps.clock.now());
     return deps.planChanged();
@@ -41,6 +48,9 @@ export function carryOut(deps: OrderDeps, order: Order): void {
   const origin: Origin = { type: "order", orderId: order.id, ruleId: order.rerun?.ruleId, dueMs, env: order.env };
   const attempt = order.rerun?.attempt ?? 1;
   if (job.kind !== "alone") return passCommon(deps, job, origin, { execution: order.execution, attempt });
+  const refusal = refusalOf(deps, job, origin);
+  if (refusal !== undefined)
+    return postVerdict(deps, job, origin, { type: "skipped", ...refusal }, { execution: order.execution, attempt });
   const execution = deps.executions.begin(order.execution, job, origin, attempt);
   void runAlone(deps, execution).catch((thrown: unknown) => {
     deps.log.error({ job: job.key, error: asError(thrown).message }, "an order cannot be carried out");
@@ -49,7 +59,7 @@ export function carryOut(deps: OrderDeps, order: Order): void {
 }
 
 /** An `alone` job runs under its lock, ordered or not; `overlap` says whether the order waits for it. */
-async function runAlone(deps: OrderDeps, execution: ActiveExecution): Promise<void> {
+export async function runAlone(deps: OrderDeps, execution: ActiveExecution): Promise<void> {
   const lock = await lockForOrder(deps, execution);
   if ("type" in lock) return giveUp(deps, execution, lock);
   execution.lock = lock;

@@ -130,9 +130,13 @@ export class Presence {
     this.#writeWithin(GATHER_COUNTS_MS);
   }
 
+  /** The node is no longer there, whatever else the session still holds. */
   close(): void {
     this.#closed.abort();
     this.#pending?.cancel();
+    const revision = this.#revision;
+    if (revision === undefined) return;
+    this.#deps.writer.submit({ if: [sameIncarnation(this.#key, revision)], then: [{ op: "delete", key: this.#key }], onSettled: () => {} });
   }
 
   #writeWithin(ms: number): void {

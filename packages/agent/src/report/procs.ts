@@ -29,15 +29,28 @@ export class Procs {
     });
   }
 
+  /** Somebody else's process began this execution, and it waits: shown, so that nobody takes it for lost. */
+  waits(execution: { id: string; job: { group: string; id: string }; attempt: number }): void {
+    const { id, job, attempt } = execution;
+    const now = toIso(this.#deps.clock.now());
+    const value: Proc = { v: 1, execution: id, attempt, pid: 0, startedAt: now };
+    this.#show(id, { key: this.#deps.keys.proc(this.#nodeId, job.group, job.id, id), value: encode(value) });
+  }
+
+  /** The wait is over. */
+  waited(execution: string): void {
+    const key = this.ended(execution);
+    if (key === undefined) return;
+    this.#deps.writer.submit({ if: [], then: [{ op: "delete", key }], onSettled: () => {} });
+  }
+
   /** A process has started. */
   started(facts: ProcFacts): void {
     const { execution, group, job, startedAtMs, ...rest } = facts;
     const show = () => {
       this.#waiting.delete(execution);
       const value: Proc = { v: 1, execution, ...rest, startedAt: toIso(startedAtMs) };
-      const entry = { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid), value: encode(value) };
-      this.#shown.set(execution, entry);
-      this.#put(execution, entry);
+      this.#show(execution, { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid), value: encode(value) });
     };
     if (this.#thresholdMs === 0) show();
     else this.#waiting.set(execution, this.#deps.clock.after(this.#thresholdMs, show));
@@ -50,6 +63,11 @@ export class Procs {
     const entry = this.#shown.get(execution);
     this.#shown.delete(execution);
     return entry?.key;
+  }
+
+  #show(execution: string, entry: { key: string; value: string }): void {
+    this.#shown.set(execution, entry);
+    this.#put(execution, entry);
   }
 
   #put(execution: string, entry: { key: string; value: string }): void {

@@ -1,9 +1,9 @@
 /**
- * One attempt of an execution, straight through: folder, command, process, output, outcome. The process is run by the supervisor; what
- * comes back is what the kernel said. Etcd away: nothing here asks it, but an `alone` attempt starts only while its lock can be trusted.
+ * One attempt of an execution, straight through: secrets, command, process, output, result, outcome. The process belongs to a spawner and outlives the agent:
+ * the next one comes in again at `resumeAttempt`. What comes back is what the kernel said. Etcd away: nothing here asks it, but an `alone` attempt starts only
+ * while its lock can be trusted.
  */
-import { mkdirSync, rmSync } from "node:fs";
-import { join } from "node:path";
+import { mkdirSync } from "node:fs";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
@@ -11,15 +11,22 @@ import type { Log } from "fleetcron-shared/base/log";
 import type { Job } from "fleetcron-shared/model/job";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 import type { Session } from "fleetcron-shared/store/session";
+import { capLimits } from "../logs/cap.ts";
+import { finishLog } from "../logs/compact.ts";
+import type { PolicyGuard } from "../policy/policy.ts";
 import type { Procs } from "../report/procs.ts";
 import { prepareCommand } from "../runners/command.ts";
 import { readTail } from "../runners/output-tail.ts";
 import type { Users } from "../runners/users.ts";
+import type { Masker } from "../secrets/masker.ts";
+import type { Secrets } from "../secrets/secrets.ts";
+import { type AttemptFiles, attemptFiles, needsFolder, removeFiles } from "./attempt-files.ts";
 import type { ActiveExecution, Executions } from "./executions.ts";
 import type { Journal } from "./journal.ts";
 import type { PendingStarts } from "./pending-starts.ts";
+import { dropResult, prepareResult, takeResult } from "./result.ts";
 import { isSuccess } from "./success.ts";
-import type { Supervisor } from "./supervisor.ts";
+import type { Running, StartSpec, Supervisor, WatchSpec } from "./supervisor.ts";
 
 export type AttemptDeps = {
   readonly clock: Clock;
@@ -31,95 +38,165 @@ export type AttemptDeps = {
   readonly procs: Procs;
   readonly starts: PendingStarts;
   readonly users: Users;
+  readonly policy: Pick<PolicyGuard, "refusal">;
+  readonly secrets: Pick<Secrets, "resolve" | "maskerOf">;
   /** Whom the agent runs as. */
   readonly own: { readonly uid: number; readonly gid: number };
   readonly nodeId: string;
-  /** Holds a log per attempt (and a folder for its input) while it runs, and the logs that did not fit into their record. */
+  /** Holds the files of attempts (attempt-files.ts), and the logs that did not fit into their record. */
   readonly execDir: string;
 };
 
-export type AttemptEnd = {
-  readonly outcome: Outcome;
-  readonly success: boolean;
+export type AttemptEnd = Pick<ExecutionRecord, "outcome" | "success" | "command" | "output" | "result" | "usage" | "logRef"> & {
   readonly endMs: number;
   readonly durationMs: number | undefined;
-  readonly command: string;
-  readonly output: ExecutionRecord["output"] | undefined;
   readonly procKey: string | undefined;
+  /** Call it when the record is safe: the attempt's files and the spawner's memory of it are no longer needed. */
+  readonly forget: () => void;
 };
 
+/** Starts the next attempt of an execution and sees it to its end. */
 export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution): Promise<AttemptEnd> {
   const startIsOver = deps.starts.begin();
+  const files = attemptFiles(deps.execDir, execution.id, execution.attempt);
   try {
-    return await attempt(deps, execution, startIsOver);
+    deps.executions.move(execution, "running");
+    const committed = deps.journal.committed();
+    const prepared = await prepare(deps, execution, files);
+    await committed;
+    const started = "outcome" in prepared ? prepared.outcome : start(deps, execution, prepared.spec);
+    if ("type" in started) return notStarted(deps, execution, files, started);
+    return await watch(deps, execution, files, started, startIsOver);
   } finally {
     startIsOver();
   }
 }
 
-async function attempt(deps: AttemptDeps, execution: ActiveExecution, startIsOver: () => void): Promise<AttemptEnd> {
-  const { job } = execution;
-  const folder = join(deps.execDir, `${execution.id}-${execution.attempt}`);
-  const logPath = `${folder}.log`;
-  const command = describeCommand(execution);
-  const notStarted = (outcome: Outcome): AttemptEnd => {
-    discard(folder, logPath, job);
-    return { outcome, success: false, endMs: deps.clock.now(), durationMs: undefined, command, output: undefined, procKey: undefined };
+/** Sees an attempt to its end that an earlier agent process has started. */
+export function resumeAttempt(deps: AttemptDeps, execution: ActiveExecution, running: Running): Promise<AttemptEnd> {
+  return watch(deps, execution, attemptFiles(deps.execDir, execution.id, execution.attempt), running, () => {});
+}
+
+/** What a spawner must know of a running attempt to watch over it. */
+export function watchSpec(job: Job, execution: string, attempt: number, execDir: string): WatchSpec {
+  const files = attemptFiles(execDir, execution, attempt);
+  return {
+    execution,
+    attempt,
+    logPath: files.log,
+    ...(job.resultFrom === "stderr" ? { stderrPath: files.result } : {}),
+    logMaxBytes: job.log.maxBytes,
+    timeoutMs: job.timeoutMs,
+    killGraceMs: job.killGraceMs,
   };
+}
 
-  deps.executions.move(execution, "running");
-  const committed = deps.journal.committed();
-  let spec: Awaited<ReturnType<typeof prepareCommand>>;
+async function prepare(
+  deps: AttemptDeps,
+  execution: ActiveExecution,
+  files: AttemptFiles,
+): Promise<{ spec: StartSpec } | { outcome: Outcome }> {
+  const { job } = execution;
   try {
-    if (needsFolder(job)) mkdirSync(folder, { recursive: true });
-    spec = await prepareCommand(deps, job, {
-      execution: execution.id,
-      attempt: execution.attempt,
-      folder,
-      env: environment(deps, execution),
+    const broken = deps.policy.refusal(job, execution.origin.type === "order" ? execution.origin.env : undefined);
+    if (broken !== undefined) return { outcome: { type: "skipped", reason: "policy", detail: broken } };
+    const secrets = deps.secrets.resolve(job, files.base);
+    if ("refusal" in secrets) return { outcome: { type: "skipped", reason: "secrets", detail: secrets.refusal } };
+    if (needsFolder(job)) mkdirSync(files.folder, { recursive: true });
+    const command = await prepareCommand(deps, job, {
+      folder: files.folder,
+      env: { ...environment(deps, execution, files), ...secrets.env },
     });
+    if (command.ids !== undefined) prepareResult(files.result, command.ids);
+    return { spec: { ...watchSpec(job, execution.id, execution.attempt, deps.execDir), ...command } };
   } catch (thrown) {
-    return notStarted({ type: "spawnFailed", error: asError(thrown).message });
+    return { outcome: { type: "spawnFailed", error: asError(thrown).message } };
   }
-  await committed;
-  if (execution.killRequest !== undefined) return notStarted({ type: "killed", ...execution.killRequest });
-  const deadline = lockDeadline(deps, execution);
-  if (deadline === "lost") return notStarted({ type: "lockLost" });
+}
 
-  const running = deps.supervisor.start({ ...spec, logPath, ...(deadline === undefined ? {} : { deadlineMono: deadline }) });
+/** Hands the attempt to a spawner, unless it must not be any more. */
+function start(deps: AttemptDeps, execution: ActiveExecution, spec: StartSpec): Running | Outcome {
+  if (execution.killRequest !== undefined) return { type: "killed", ...execution.killRequest };
+  const deadline = lockDeadline(deps, execution);
+  if (deadline === "lost") return { type: "lockLost" };
+  return deps.supervisor.start(deadline === undefined ? spec : { ...spec, deadlineMono: deadline });
+}
+
+async function watch(
+  deps: AttemptDeps,
+  execution: ActiveExecution,
+  files: AttemptFiles,
+  running: Running,
+  startIsOver: () => void,
+): Promise<AttemptEnd> {
+  const { job } = execution;
   execution.onKill = (request) => running.kill(request.by, request.reason);
+  if (execution.killRequest !== undefined) execution.onKill(execution.killRequest);
   const started = await running.started;
   startIsOver();
   if (started !== undefined) {
     execution.pid = started.pid;
     execution.beginMs = started.startedAtMs;
     deps.executions.begun(execution);
-    deps.procs.started({
-      execution: execution.id,
-      group: job.group,
-      job: job.id,
-      attempt: execution.attempt,
-      pid: started.pid,
-      startedAtMs: started.startedAtMs,
-      ...(execution.origin.ruleId === undefined ? {} : { ruleId: execution.origin.ruleId }),
-      ...(execution.origin.dueMs === undefined ? {} : { dueAt: toIso(execution.origin.dueMs) }),
-      ...(execution.origin.type === "order" ? { orderId: execution.origin.orderId } : {}),
-      ...(execution.fence === undefined ? {} : { fence: execution.fence }),
-    });
+    showProc(deps, execution, started);
   }
-  const end = await running.ended;
+  const ended = await running.ended;
   execution.onKill = undefined;
-  const procKey = deps.procs.ended(execution.id);
-  const output = takeOutput(deps, folder, logPath, job);
+  const masker = deps.secrets.maskerOf(files.base);
+  const raw = takeOutput(deps, files, job);
+  const output = masker.output(raw);
+  const keepLog = output !== undefined && output.cutBytes > 0;
+  const result = takeResult({ log: deps.log, mask: masker.text }, files.result, job);
   return {
-    outcome: end.outcome,
-    success: isSuccess(job, end.outcome, output?.tail ?? ""),
-    endMs: end.endedAtMs,
-    durationMs: end.durationMs,
-    command,
-    output,
-    procKey,
+    outcome: ended.outcome,
+    success: isSuccess(job, ended.outcome, raw?.tail ?? "") && result?.status !== "failed",
+    command: masker.text(describeCommand(job)),
+    endMs: ended.endedAtMs,
+    durationMs: ended.durationMs,
+    procKey: deps.procs.ended(execution.id),
+    ...(output === undefined ? {} : { output }),
+    ...(result === undefined ? {} : { result }),
+    ...(ended.usage === undefined ? {} : { usage: ended.usage }),
+    ...(keepLog ? { logRef: `${deps.nodeId}:${execution.id}-${execution.attempt}` } : {}),
+    forget: forgetter(deps, execution, files, keepLog ? masker : undefined),
   };
+}
+
+function notStarted(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles, outcome: Outcome): AttemptEnd {
+  const command = deps.secrets.maskerOf(files.base).text(describeCommand(execution.job));
+  const forget = forgetter(deps, execution, files, undefined);
+  return { outcome, success: false, command, endMs: deps.clock.now(), durationMs: undefined, procKey: undefined, forget };
+}
+
+/** `keptLog`: the log stays, and this masks it; what that needs goes last. */
+function forgetter(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles, keptLog: Masker | undefined): () => void {
+  const { id, job, attempt } = execution;
+  const remove = async () => {
+    deps.supervisor.noted({ execution: id, attempt });
+    dropResult(files.result);
+    if (keptLog !== undefined) await finishLog(files.log, keptLog.log, capLimits(job.log.maxBytes));
+    removeFiles(files, job, { keepLog: keptLog !== undefined });
+  };
+  return () =>
+    void remove().catch((thrown: unknown) =>
+      deps.log.warn({ path: files.base, error: asError(thrown).message }, "cannot put away the files of an execution"),
+    );
+}
+
+function showProc(deps: AttemptDeps, execution: ActiveExecution, started: { pid: number; startedAtMs: number }): void {
+  const { id, job, origin, attempt, fence } = execution;
+  deps.procs.started({
+    execution: id,
+    group: job.group,
+    job: job.id,
+    attempt,
+    pid: started.pid,
+    startedAtMs: started.startedAtMs,
+    ...(origin.ruleId === undefined ? {} : { ruleId: origin.ruleId }),
+    ...(origin.dueMs === undefined ? {} : { dueAt: toIso(origin.dueMs) }),
+    ...(origin.type === "order" ? { orderId: origin.orderId } : {}),
+    ...(fence === undefined ? {} : { fence }),
+  });
 }
 
 /** Until when the execution may run: `lost` when its lock is no longer ours, undefined when it needs none. */
@@ -129,30 +206,19 @@ function lockDeadline(deps: AttemptDeps, execution: ActiveExecution): number | "
   return incarnation === undefined || incarnation.epoch !== execution.lock.epoch ? "lost" : incarnation.trustedUntil();
 }
 
-/** Reads what the record keeps of the output; the log stays only when there was more. */
-function takeOutput(deps: AttemptDeps, folder: string, logPath: string, job: Job): ExecutionRecord["output"] | undefined {
+/** What the record keeps of the output. */
+function takeOutput(deps: AttemptDeps, files: AttemptFiles, job: Job): ExecutionRecord["output"] {
   try {
-    const output = readTail(logPath, job.log.tailBytes);
-    if (output.cutBytes === 0) discard(folder, logPath, job);
+    const output = readTail(files.log, job.log.tailBytes);
     return output.totalBytes === 0 ? undefined : output;
   } catch (thrown) {
-    deps.log.warn({ path: logPath, error: asError(thrown).message }, "cannot read an execution's output");
+    deps.log.warn({ path: files.log, error: asError(thrown).message }, "cannot read an execution's output");
     return undefined;
   }
 }
 
-/** A folder of its own costs an execution as much as the start of its process: only where something is put into it. */
-function needsFolder(job: Job): boolean {
-  return job.run.command.stdin !== undefined;
-}
-
-function discard(folder: string, logPath: string, job: Job): void {
-  rmSync(logPath, { force: true });
-  if (needsFolder(job)) rmSync(folder, { recursive: true, force: true });
-}
-
 /** The job's variables, then the order's, then ours, which cannot be overridden. */
-function environment(deps: AttemptDeps, execution: ActiveExecution): Record<string, string> {
+function environment(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles): Record<string, string> {
   const { job, origin } = execution;
   return {
     ...job.env,
@@ -162,14 +228,15 @@ function environment(deps: AttemptDeps, execution: ActiveExecution): Record<stri
     FLEETCRON_EXECUTION: execution.id,
     FLEETCRON_ATTEMPT: String(execution.attempt),
     FLEETCRON_NODE: deps.nodeId,
+    ...(job.resultFrom === "file" ? { FLEETCRON_RESULT: files.result } : {}),
     ...(origin.dueMs === undefined ? {} : { FLEETCRON_DUE: toIso(origin.dueMs) }),
     ...(execution.fence === undefined ? {} : { FLEETCRON_FENCE: String(execution.fence) }),
   };
 }
 
 /** The command as one line for people, at most 500 characters. */
-function describeCommand(execution: ActiveExecution): string {
-  const { command } = execution.job.run;
+function describeCommand(job: Job): string {
+  const { command } = job.run;
   const text = command.script ?? (command.argv ?? []).join(" ");
   return text.length <= 500 ? text : `${text.slice(0, 499)}…`;
 }

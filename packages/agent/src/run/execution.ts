@@ -1,6 +1,7 @@
 /**
  * An execution: one run of a job because of one tick or one order, over all its attempts. Its states and edges (docs/states.md):
  * claimed → running → ended, running → waiting (retry delay) → running, claimed → ended (skipped).
+ * It outlives the agent process: the next one takes it over from the journal in the state that it is in (recover.ts).
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
 import type { Job } from "fleetcron-shared/model/job";
@@ -42,23 +43,16 @@ export type Execution = {
   readonly fence: Revision | undefined;
 };
 
-/** What the journal keeps of an execution in flight, enough to write its record after the agent has died. */
+/** What the journal keeps of an execution in flight, beside its job: enough for the next agent process to go on with it, or to write its record. */
 export type ExecutionTrace = {
   readonly state: ExecutionState;
-  readonly jobGroup: string;
-  readonly jobId: string;
-  readonly jobRevision: number;
-  readonly name: string;
-  readonly kind: Job["kind"];
-  /** How long other nodes may hold the same tick. */
-  readonly holdForMs?: number | undefined;
-  readonly ruleId?: string | undefined;
-  readonly dueMs?: EpochMs | undefined;
-  readonly orderId?: string | undefined;
-  readonly eventId?: string | undefined;
+  readonly origin: Origin;
   readonly attempt: number;
   readonly fence?: number | undefined;
+  readonly lock?: Pick<HeldLock, "key" | "fence"> | undefined;
   readonly beginMs?: EpochMs | undefined;
   readonly pid?: number | undefined;
+  /** Of a wait: until when. */
+  readonly waitUntilMs?: EpochMs | undefined;
   readonly bootId: string;
 };

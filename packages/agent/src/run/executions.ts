@@ -22,6 +22,8 @@ export class ActiveExecution implements Execution {
   fence: number | undefined;
   beginMs: number | undefined;
   pid: number | undefined;
+  /** Of a wait for the next attempt: until when. */
+  waitUntilMs: number | undefined;
   /** First request wins. */
   killRequest: KillRequest | undefined;
   /** Ends the process or the wait that the execution is in; set by whoever runs it. */
@@ -71,6 +73,9 @@ export class ActiveExecution implements Execution {
   }
 }
 
+/** No session has it: sessions count from 0. */
+const NO_EPOCH = -1;
+
 /** Call `done` when the wait is over. */
 export type Wait = { readonly signal: AbortSignal; done(): void };
 
@@ -107,14 +112,21 @@ export class Executions {
 
   /** Registers an execution in state `claimed` and notes it in the journal (not committed yet). */
   begin(id: string, job: Job, origin: Origin, attempt = 1): ActiveExecution {
-    const execution = new ActiveExecution(id, job, origin, attempt);
-    this.#byId.set(id, execution);
-    const ofJob = this.#byJob.get(job.key);
-    if (ofJob === undefined) this.#byJob.set(job.key, new Set([execution]));
-    else ofJob.add(execution);
-    this.#deps.journal.putExecution(id, this.#trace(execution));
-    this.onChanged();
+    const execution = this.#add(new ActiveExecution(id, job, origin, attempt));
+    this.#deps.journal.beginExecution(id, job.source, this.#trace(execution));
     return execution;
+  }
+
+  /** Registers an execution that an earlier agent process has begun, in the state that it was in. `lock`: of no session until it is carried over. */
+  restore(id: string, job: Job, trace: ExecutionTrace): ActiveExecution {
+    const execution = new ActiveExecution(id, job, trace.origin, trace.attempt);
+    execution.state = trace.state;
+    execution.lock = trace.lock === undefined ? undefined : { ...trace.lock, epoch: NO_EPOCH };
+    execution.fence = trace.fence;
+    execution.beginMs = trace.beginMs;
+    execution.pid = trace.pid;
+    execution.waitUntilMs = trace.waitUntilMs;
+    return this.#add(execution);
   }
 
   /** The process of a running execution has begun: the journal knows it from now on. */
@@ -152,6 +164,15 @@ export class Executions {
     this.#forget(execution);
   }
 
+  #add(execution: ActiveExecution): ActiveExecution {
+    this.#byId.set(execution.id, execution);
+    const ofJob = this.#byJob.get(execution.job.key);
+    if (ofJob === undefined) this.#byJob.set(execution.job.key, new Set([execution]));
+    else ofJob.add(execution);
+    this.onChanged();
+    return execution;
+  }
+
   #forget(execution: ActiveExecution): void {
     this.#byId.delete(execution.id);
     const ofJob = this.#byJob.get(execution.job.key);
@@ -162,24 +183,8 @@ export class Executions {
   }
 
   #trace(execution: ActiveExecution): ExecutionTrace {
-    const { job, origin } = execution;
-    return {
-      state: execution.state,
-      jobGroup: job.group,
-      jobId: job.id,
-      jobRevision: job.revision,
-      name: job.name,
-      kind: job.kind,
-      holdForMs: job.kind === "common" ? undefined : job.holdForMs,
-      ruleId: origin.ruleId,
-      dueMs: origin.dueMs,
-      orderId: origin.type === "order" ? origin.orderId : undefined,
-      eventId: job.eventId,
-      attempt: execution.attempt,
-      fence: execution.fence,
-      beginMs: execution.beginMs,
-      pid: execution.pid,
-      bootId: this.#deps.bootId,
-    };
+    const { state, origin, attempt, fence, lock, beginMs, pid, waitUntilMs } = execution;
+    const { bootId } = this.#deps;
+    return { state, origin, attempt, fence, lock: lock && { key: lock.key, fence: lock.fence }, beginMs, pid, waitUntilMs, bootId };
   }
 }

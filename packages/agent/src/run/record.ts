@@ -3,7 +3,7 @@ import { type EpochMs, toIso } from "fleetcron-shared/base/clock";
 import type { Job } from "fleetcron-shared/model/job";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 import type { TickRange } from "../plan/misfire.ts";
-import type { ExecutionTrace, Origin } from "./execution.ts";
+import type { Origin } from "./execution.ts";
 
 /** The host that a record comes from. */
 export type Host = { readonly nodeId: string; readonly hostname: string };
@@ -24,6 +24,9 @@ export type AttemptFacts = {
   readonly command?: string | undefined;
   readonly user?: string | undefined;
   readonly output?: ExecutionRecord["output"] | undefined;
+  readonly result?: ExecutionRecord["result"] | undefined;
+  readonly usage?: ExecutionRecord["usage"] | undefined;
+  readonly logRef?: string | undefined;
   /** For a range verdict: the ticks that it covers instead of one due time. */
   readonly range?: TickRange | undefined;
 };
@@ -64,35 +67,9 @@ export function recordOf(host: Host, facts: AttemptFacts): ExecutionRecord {
     success: facts.success,
     outcome: facts.outcome,
     output: facts.output,
-    isHandled: false,
-  });
-}
-
-/** The record of an execution that an earlier agent process of this node left behind. */
-export function lostRecordOf(host: Host, execution: string, trace: ExecutionTrace, bootId: string, nowMs: EpochMs): ExecutionRecord {
-  return dropUndefined({
-    v: 1,
-    id: recordId(execution, trace.attempt),
-    execution,
-    jobGroup: trace.jobGroup,
-    jobId: trace.jobId,
-    jobRevision: trace.jobRevision,
-    ruleId: trace.ruleId,
-    dueAt: iso(trace.dueMs),
-    orderId: trace.orderId,
-    eventId: trace.eventId,
-    attempt: trace.attempt,
-    finalAttempt: true,
-    nodeId: host.nodeId,
-    hostname: host.hostname,
-    name: trace.name,
-    pid: trace.pid,
-    fence: trace.fence,
-    beginTime: iso(trace.beginMs),
-    endTime: toIso(nowMs),
-    skewMs: trace.beginMs === undefined || trace.dueMs === undefined ? undefined : trace.beginMs - trace.dueMs,
-    success: false,
-    outcome: { type: "lost", why: trace.bootId === bootId ? "agentStopped" : "reboot" },
+    logRef: facts.logRef,
+    result: facts.result,
+    usage: facts.usage,
     isHandled: false,
   });
 }

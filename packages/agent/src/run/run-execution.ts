@@ -4,11 +4,12 @@
  */
 import type { Random } from "fleetcron-shared/base/random";
 import type { Outbox } from "../report/outbox.ts";
-import { type AttemptDeps, type AttemptEnd, runAttempt } from "./attempt.ts";
+import { type AttemptDeps, type AttemptEnd, resumeAttempt, runAttempt } from "./attempt.ts";
 import type { ActiveExecution } from "./executions.ts";
 import { type Host, recordOf } from "./record.ts";
 import type { Slots } from "./slots.ts";
 import { mayRetry, retryDelayMs } from "./success.ts";
+import type { Running } from "./supervisor.ts";
 
 export type RunDeps = AttemptDeps & {
   readonly random: Random;
@@ -17,40 +18,53 @@ export type RunDeps = AttemptDeps & {
   readonly host: Host;
   /** Whether the execution's job still has the form in which it began: not deleted, paused or edited meanwhile. Always true for orders. */
   readonly isCurrent: (execution: ActiveExecution) => boolean;
-  /** The agent stops: nothing new begins; what waits stays in the journal for the next agent process to account for. */
+  /** The agent stops: nothing new begins; what waits stays in the journal for the next agent process. */
   readonly stopping: AbortSignal;
   readonly onSuccess: (execution: ActiveExecution) => void;
 };
 
-/** Runs a claimed execution whose slot is already taken. Resolves when its last record is in the outbox; never rejects for what the command does. */
-export async function runExecution(deps: RunDeps, execution: ActiveExecution): Promise<void> {
+/**
+ * Runs a claimed execution whose slot is already taken, or goes on with one that an earlier agent process has begun: with its process (`running`, whose slot is
+ * taken) or with its wait (state `waiting`). Resolves when its last record is in the outbox; never rejects for what the command does.
+ */
+export async function runExecution(deps: RunDeps, execution: ActiveExecution, running?: Running): Promise<void> {
+  let attempt = running;
   for (;;) {
-    const end = await runAttempt(deps, execution).finally(() => deps.slots.release());
+    if (execution.state === "waiting" && !(await untilNext(deps, execution))) return;
+    const next = attempt === undefined ? runAttempt(deps, execution) : resumeAttempt(deps, execution, attempt);
+    attempt = undefined;
+    const end = await next.finally(() => deps.slots.release());
     const attemptsLeft = execution.attempt <= execution.job.retry.limit;
     const again = !end.success && attemptsLeft && mayRetry(end.outcome) && execution.killRequest === undefined;
     post(deps, execution, end, !again);
     if (end.success) deps.onSuccess(execution);
-    if (!again) return deps.executions.move(execution, "ended");
-
-    deps.executions.move(execution, "waiting");
-    const stopped = await waitForNext(deps, execution);
-    if (deps.stopping.aborted) return;
-    execution.attempt++;
-    if (stopped !== undefined) {
-      postUnrun(deps, execution, stopped);
-      return deps.executions.move(execution, "ended");
-    }
-    execution.beginMs = undefined;
-    execution.pid = undefined;
+    if (again) execution.waitUntilMs = deps.clock.now() + retryDelayMs(deps, execution.job.retry, execution.attempt);
+    deps.executions.move(execution, again ? "waiting" : "ended");
+    void deps.journal.committed().then(end.forget);
+    if (!again) return;
   }
 }
 
-/** Waits for the retry delay and then for a slot; says why the next attempt must not be, if so. */
+/** Waits for the retry delay and then for a slot; false when there will be no next attempt. */
+async function untilNext(deps: RunDeps, execution: ActiveExecution): Promise<boolean> {
+  const stopped = await waitForNext(deps, execution);
+  if (deps.stopping.aborted) return false;
+  execution.attempt++;
+  execution.beginMs = undefined;
+  execution.pid = undefined;
+  if (stopped === undefined) return true;
+  postUnrun(deps, execution, stopped);
+  deps.executions.move(execution, "ended");
+  return false;
+}
+
+/** Says why the next attempt must not be, if so. */
 async function waitForNext(deps: RunDeps, execution: ActiveExecution): Promise<AttemptEnd["outcome"] | undefined> {
   const wait = execution.untilUnwanted(deps.isCurrent);
-  await deps.clock.sleep(retryDelayMs(deps, execution.job.retry, execution.attempt), wait.signal);
+  await deps.clock.sleep(Math.max(0, (execution.waitUntilMs ?? 0) - deps.clock.now()), wait.signal);
   const taken = await deps.slots.take(wait.signal);
   wait.done();
+  deps.procs.waited(execution.id);
   if (!wait.signal.aborted) return undefined;
   if (taken) deps.slots.release();
   if (execution.killRequest !== undefined) return { type: "killed", ...execution.killRequest };
@@ -58,25 +72,20 @@ async function waitForNext(deps: RunDeps, execution: ActiveExecution): Promise<A
 }
 
 function post(deps: RunDeps, execution: ActiveExecution, end: AttemptEnd, finalAttempt: boolean): void {
-  const { command } = execution.job.run;
+  const { forget: _, procKey, ...facts } = end;
   const record = recordOf(deps.host, {
+    ...facts,
     execution: execution.id,
     job: execution.job,
     origin: execution.origin,
     attempt: execution.attempt,
     finalAttempt,
-    outcome: end.outcome,
-    success: end.success,
-    endMs: end.endMs,
     beginMs: execution.beginMs,
-    durationMs: end.durationMs,
     pid: execution.pid,
     fence: execution.fence,
-    command: end.command,
-    user: command.user,
-    output: end.output,
+    user: execution.job.run.command.user,
   });
-  deps.outbox.post({ record, procKey: end.procKey, lock: finalAttempt ? execution.lock : undefined });
+  deps.outbox.post({ record, procKey, lock: finalAttempt ? execution.lock : undefined });
 }
 
 /** The record of an attempt that never began. */

@@ -26,6 +26,11 @@ export class Slots {
     return true;
   }
 
+  /** Counts what runs already, however many there are. */
+  occupy(): void {
+    this.#used++;
+  }
+
   /** Waits for a slot; resolves true when it is taken, false when `signal` aborted first. */
   take(signal: AbortSignal): Promise<boolean> {
     if (signal.aborted) return Promise.resolve(false);

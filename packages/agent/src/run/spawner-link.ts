@@ -1,206 +1,235 @@
 /**
- * One spawner helper as the agent sees it: its process, the socket, and a handle per execution that it was given. When the helper dies unexpectedly, the
- * process groups that it had reported are killed (pid and start time must match) and their handles end as `lost`: no handle stays open for ever.
+ * One spawner as the agent sees it: its socket, what it said when the agent connected, and a handle per run. When the spawner dies, its handles go to whoever
+ * opened the link: no handle stays open for ever. Nothing here needs etcd.
  */
-import { type ChildProcess, spawn } from "node:child_process";
-import type { Socket } from "node:net";
-import { extname } from "node:path";
+import { spawn } from "node:child_process";
+import { closeSync, openSync } from "node:fs";
+import { connect, type Socket } from "node:net";
+import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Clock, EpochMs, MonoMs } from "fleetcron-shared/base/clock";
-import { AppError } from "fleetcron-shared/base/errors";
-import type { Log } from "fleetcron-shared/base/log";
-import type { Outcome } from "fleetcron-shared/model/record";
-import { signalGroup } from "./spawner/process-group.ts";
-import { createLineDecoder, encodeLine, type FromSpawner, type StartSpec, type ToSpawner } from "./spawner-protocol.ts";
+import type { MonoMs } from "fleetcron-shared/base/clock";
+import { AppError, asError } from "fleetcron-shared/base/errors";
+import {
+  createLineDecoder,
+  type Ended,
+  encodeLine,
+  type FromSpawner,
+  type RunId,
+  type RunState,
+  runId,
+  type Started,
+  type StartSpec,
+  type ToSpawner,
+  type WatchSpec,
+} from "../spawner/protocol.ts";
+import { socketAddress } from "../spawner/socket-address.ts";
 
-/** How a process ended; `pid` and `startedAtMs` are absent when none was started. */
-export type ProcessEnd = {
-  readonly outcome: Outcome;
-  readonly pid?: number;
-  readonly startedAtMs?: EpochMs;
-  readonly endedAtMs: EpochMs;
-  readonly durationMs: number;
-};
-
-/** A request that was handed to a supervisor. Both promises always resolve. */
+/** A run that was handed to a spawner. Both promises always resolve. */
 export type Running = {
   /** Undefined when nothing was started. */
-  readonly started: Promise<{ readonly pid: number; readonly startedAtMs: EpochMs } | undefined>;
-  /** At the main process's end; a forced end waits for the whole process group. */
-  readonly ended: Promise<ProcessEnd>;
+  readonly started: Promise<Started | undefined>;
+  /** At the main process's end; a forced end waits for the whole tree. */
+  readonly ended: Promise<Ended>;
   kill(by: string, reason: string): void;
-  /** Moves the deadline, for an execution that was started with one. */
+  /** Moves the deadline, for a run that was started with one. */
   extend(deadlineMono: MonoMs): void;
 };
 
-/** The helper must stay small, so that its forks are cheap: a small young generation, no worker threads of V8. */
-const HELPER_FLAGS = ["--max-semi-space-size=1", "--v8-pool-size=0", "--disable-warning=ExperimentalWarning"];
-const GROUP_POLL_MS = 10;
-/** How long the end of a dead helper's process groups is waited for after their KILL. */
-const GONE_WITHIN_MS = 1000;
+/** What the agent holds of a run; it may move from a dead spawner to the next. */
+export class RunEntry implements Running {
+  readonly id: RunId;
+  readonly spec: WatchSpec | StartSpec;
+  readonly started: Promise<Started | undefined>;
+  readonly ended: Promise<Ended>;
+  readonly #settleStarted: (started: Started | undefined) => void;
+  readonly #settleEnded: (ended: Ended) => void;
+  link: SpawnerLink | undefined;
 
-const LOST: Outcome = { type: "lost", why: "agentStopped" };
-const NEVER_STARTED: Outcome = { type: "spawnFailed", error: "the agent's spawner helper could not be started on this host" };
+  constructor(spec: WatchSpec | StartSpec) {
+    this.id = runId(spec);
+    this.spec = spec;
+    const started = Promise.withResolvers<Started | undefined>();
+    const ended = Promise.withResolvers<Ended>();
+    this.started = started.promise;
+    this.ended = ended.promise;
+    this.#settleStarted = started.resolve;
+    this.#settleEnded = ended.resolve;
+  }
 
-type Entry = {
-  readonly settleStarted: (started: { pid: number; startedAtMs: EpochMs } | undefined) => void;
-  readonly settleEnded: (end: ProcessEnd) => void;
-  started: { readonly pid: number; readonly startedAtMs: EpochMs; readonly startTicks: number } | undefined;
-};
+  begin(started: Started): void {
+    this.#settleStarted(started);
+  }
+
+  end(ended: Ended): void {
+    this.#settleStarted(undefined);
+    this.#settleEnded(ended);
+  }
+
+  kill(by: string, reason: string): void {
+    this.link?.send({ t: "kill", id: this.id, by, reason });
+  }
+
+  extend(deadlineMono: MonoMs): void {
+    this.link?.send({ t: "extend", id: this.id, deadlineMono });
+  }
+}
+
+/** A young generation and a pool of threads that fit a process which only passes messages on. */
+const NODE_FLAGS = ["--max-semi-space-size=1", "--v8-pool-size=0", "--disable-warning=ExperimentalWarning"];
 
 export class SpawnerLink {
-  /** Resolves when the helper is gone and every handle has ended. */
-  readonly closed: Promise<void>;
-  readonly #clock: Clock;
-  readonly #log: Log;
-  readonly #child: ChildProcess;
+  readonly version: string;
+  readonly protocol: number;
+  /** What it knew when the agent connected and no handle has been made for yet. */
+  readonly known: Map<RunId, RunState>;
+  readonly name: string;
+  readonly entries = new Map<RunId, RunEntry>();
+  /** The spawner is gone; `entries` holds what it had. */
+  onGone: () => void = () => {};
   readonly #socket: Socket;
-  readonly #entries = new Map<number, Entry>();
-  readonly #ready = Promise.withResolvers<void>();
-  #lastId = 0;
-  #unstarted = 0;
   #outgoing = "";
-  #alive = true;
-  #wasReady = false;
-  #closing = false;
+  #isOpen = true;
 
-  /** `env` is the helper's own environment (never that of the processes); undefined = as the agent's. */
-  constructor(deps: { clock: Clock; log: Log }, env: Readonly<Record<string, string | undefined>> | undefined) {
-    this.#clock = deps.clock;
-    this.#log = deps.log;
-    const main = fileURLToPath(new URL(`./spawner-main${extname(import.meta.url)}`, import.meta.url));
-    // Its own session: a terminal's or a service manager's signals to the agent's group do not reach it.
-    this.#child = spawn(process.execPath, [...HELPER_FLAGS, main], {
-      cwd: "/",
-      detached: true,
-      stdio: ["ignore", "ignore", "inherit", "pipe"],
-      ...(env === undefined ? {} : { env }),
-    });
-    this.#socket = this.#child.stdio[3] as Socket;
-    const decode = createLineDecoder<FromSpawner>();
-    this.#socket.setEncoding("utf8");
-    this.#socket.on("data", (text: string) => {
-      for (const message of decode(text)) this.#receive(message);
-    });
-    this.#socket.on("error", (error) => this.#log.debug({ error: error.message }, "the spawner's socket broke"));
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.closed = promise;
-    this.#child.once("error", (error) => void this.#gone({ error: error.message }).then(resolve));
-    this.#child.once("close", (code, signal) => void this.#gone({ code, signal }).then(resolve));
-    this.#ready.promise.catch(() => {});
+  constructor(name: string, socket: Socket, hello: FromSpawner & { t: "hello" }) {
+    this.name = name;
+    this.#socket = socket;
+    this.version = hello.version;
+    this.protocol = hello.protocol;
+    this.known = new Map(hello.runs.map((run) => [run.id, run]));
   }
 
-  /** Resolves when the helper answers; rejects when it could not be started. */
-  get ready(): Promise<void> {
-    return this.#ready.promise;
+  get isOpen(): boolean {
+    return this.#isOpen;
   }
 
-  get alive(): boolean {
-    return this.#alive && !this.#closing;
+  start(entry: RunEntry): void {
+    this.#take(entry);
+    if ("argv" in entry.spec) this.send({ t: "start", spec: entry.spec });
   }
 
-  get size(): number {
-    return this.#entries.size;
-  }
-
-  /** Requests that wait for their turn in the helper. */
-  get unstarted(): number {
-    return this.#unstarted;
-  }
-
-  start(spec: StartSpec): Running {
-    const id = ++this.#lastId;
-    const started = Promise.withResolvers<{ pid: number; startedAtMs: EpochMs } | undefined>();
-    const ended = Promise.withResolvers<ProcessEnd>();
-    this.#entries.set(id, { settleStarted: started.resolve, settleEnded: ended.resolve, started: undefined });
-    this.#unstarted++;
-    this.#send({ t: "start", id, spec });
-    return {
-      started: started.promise,
-      ended: ended.promise,
-      kill: (by, reason) => this.#sendFor(id, { t: "kill", id, by, reason }),
-      extend: (deadlineMono) => this.#sendFor(id, { t: "extend", id, deadlineMono }),
-    };
-  }
-
-  extendAll(deadlineMono: MonoMs): void {
-    if (this.#entries.size > 0) this.#send({ t: "extendAll", deadlineMono });
-  }
-
-  killAll(by: string, reason: string): void {
-    this.#send({ t: "killAll", by, reason });
-  }
-
-  /** Lets the helper go, which ends what still runs in it. */
-  async close(): Promise<void> {
-    this.#closing = true;
-    this.#flush();
-    this.#socket.end();
-    await this.closed;
-  }
-
-  #sendFor(id: number, message: ToSpawner): void {
-    if (this.#entries.has(id)) this.#send(message);
+  /** Goes on with a run that the spawner has told of, or that a dead spawner left. */
+  resume(entry: RunEntry, state: RunState): void {
+    this.#take(entry);
+    if (state.started !== undefined) entry.begin(state.started);
+    const isOurs = this.known.delete(entry.id);
+    if (!isOurs && state.started !== undefined && state.ended === undefined)
+      this.send({ t: "adopt", spec: entry.spec, started: state.started });
+    if (state.ended !== undefined) this.#end(entry, state.ended);
   }
 
   /** What is sent in one turn leaves in one write. */
-  #send(message: ToSpawner): void {
+  send(message: ToSpawner): void {
     if (this.#outgoing === "") process.nextTick(() => this.#flush());
     this.#outgoing += encodeLine(message);
+  }
+
+  /** Lets go of the spawner: it stays while something runs in it. */
+  async close(): Promise<void> {
+    this.onGone = () => {};
+    this.#flush();
+    await new Promise<void>((resolve) => this.#socket.end(resolve));
+    this.#socket.destroy();
+  }
+
+  receive(message: FromSpawner): void {
+    if (message.t === "hello") return;
+    const entry = this.entries.get(message.id);
+    if (entry === undefined) this.#remember(message);
+    else if (message.t === "started") entry.begin(message.started);
+    else this.#end(entry, message.ended);
+  }
+
+  gone(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.onGone();
+  }
+
+  #take(entry: RunEntry): void {
+    entry.link = this;
+    this.entries.set(entry.id, entry);
+  }
+
+  #remember(message: Exclude<FromSpawner, { t: "hello" }>): void {
+    const state = this.known.get(message.id) ?? { id: message.id };
+    this.known.set(message.id, message.t === "started" ? { ...state, started: message.started } : { ...state, ended: message.ended });
+  }
+
+  #end(entry: RunEntry, ended: Ended): void {
+    this.entries.delete(entry.id);
+    entry.end(ended);
   }
 
   #flush(): void {
     if (this.#outgoing !== "" && this.#socket.writable) this.#socket.write(this.#outgoing);
     this.#outgoing = "";
   }
+}
 
-  #receive(message: FromSpawner): void {
-    if (message.t === "ready") {
-      this.#wasReady = true;
-      this.#ready.resolve();
-      return;
-    }
-    const entry = this.#entries.get(message.id);
-    if (entry === undefined) return;
-    if (message.t === "started") {
-      const { pid, startedAtMs, startTicks } = message;
-      this.#unstarted--;
-      entry.started = { pid, startedAtMs, startTicks };
-      entry.settleStarted({ pid, startedAtMs });
-    } else {
-      this.#end(message.id, entry, { outcome: message.outcome, endedAtMs: message.endedAtMs, durationMs: message.durationMs });
-    }
+/** Connects to the spawner behind `<folder>/<name>.sock`; undefined when there is none any more. */
+export async function connectSpawner(folder: string, name: string): Promise<SpawnerLink | undefined> {
+  const address = socketAddress(folder, `${name}.sock`);
+  const socket = connect(address.path);
+  const decode = createLineDecoder<FromSpawner>();
+  let link: SpawnerLink | undefined;
+  try {
+    return await new Promise<SpawnerLink | undefined>((resolve) => {
+      socket.setEncoding("utf8");
+      socket.on("data", (text: string) => {
+        for (const message of decode(text)) {
+          if (message.t === "hello") {
+            link = new SpawnerLink(name, socket, message);
+            resolve(link);
+          } else link?.receive(message);
+        }
+      });
+      const gone = () => {
+        resolve(undefined);
+        link?.gone();
+      };
+      socket.on("error", gone);
+      socket.on("close", gone);
+    });
+  } finally {
+    address.close();
   }
+}
 
-  #end(id: number, entry: Entry, end: ProcessEnd): void {
-    this.#entries.delete(id);
-    if (entry.started === undefined) {
-      this.#unstarted--;
-      entry.settleStarted(undefined);
-      entry.settleEnded(end);
-    } else {
-      entry.settleEnded({ ...end, pid: entry.started.pid, startedAtMs: entry.started.startedAtMs });
-    }
-  }
+export type SpawnerOptions = {
+  /** The folder of the sockets and logbooks. */
+  readonly folder: string;
+  readonly version: string;
+  /** The spawner's own environment (never that of the processes); absent = the agent's. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
+};
 
-  async #gone(how: { code?: number | null; signal?: NodeJS.Signals | null; error?: string }): Promise<void> {
-    if (!this.#alive) return;
-    this.#alive = false;
-    this.#ready.reject(new AppError("internal/bug", `the spawner helper ended before it was ready: ${JSON.stringify(how)}`));
-    if (!this.#closing)
-      this.#log.error({ ...how, spawner: this.#child.pid, lost: this.#entries.size }, "the spawner helper died; its processes are killed");
-    await Promise.all([...this.#entries].map(([id, entry]) => this.#lose(id, entry)));
+/** Starts a spawner that outlives this process, and connects to it. Throws when it cannot be started. */
+export async function startSpawner(options: SpawnerOptions, name: string): Promise<SpawnerLink> {
+  const main = fileURLToPath(new URL(`../spawner/main${extname(import.meta.url)}`, import.meta.url));
+  const errors = openSync(join(options.folder, "spawner.log"), "a", 0o640);
+  // Its own session: a terminal's or a service manager's signals to the agent's group do not reach it.
+  const child = spawn(process.execPath, [...NODE_FLAGS, main, options.folder, name, options.version], {
+    cwd: "/",
+    detached: true,
+    stdio: ["ignore", "pipe", errors],
+    ...(options.env === undefined ? {} : { env: options.env }),
+  });
+  closeSync(errors);
+  try {
+    await new Promise<void>((resolve, reject) => {
+      child.once("error", reject);
+      child.once("exit", (code, signal) =>
+        reject(new Error(`it ended with ${signal ?? code} (see ${join(options.folder, "spawner.log")})`)),
+      );
+      child.stdout?.once("data", () => resolve());
+    });
+  } catch (thrown) {
+    throw new AppError("internal/bug", `the agent's spawner cannot be started: ${asError(thrown).message}`, { cause: thrown });
   }
-
-  async #lose(id: number, entry: Entry): Promise<void> {
-    const { started } = entry;
-    if (started !== undefined) {
-      const until = this.#clock.mono() + GONE_WITHIN_MS;
-      signalGroup(started.pid, started.startTicks, "SIGKILL");
-      while (signalGroup(started.pid, started.startTicks, 0) && this.#clock.mono() < until) await this.#clock.sleep(GROUP_POLL_MS);
-    }
-    const endedAtMs = this.#clock.now();
-    const durationMs = started === undefined ? 0 : Math.max(0, endedAtMs - started.startedAtMs);
-    this.#end(id, entry, { outcome: this.#wasReady ? LOST : NEVER_STARTED, endedAtMs, durationMs });
-  }
+  child.removeAllListeners("exit");
+  child.stdout?.destroy();
+  child.unref();
+  const link = await connectSpawner(options.folder, name);
+  if (link === undefined) throw new AppError("internal/bug", "the agent's spawner was started and cannot be reached");
+  return link;
 }

@@ -1,98 +1,205 @@
 /**
- * The agent's side of running processes: hands requests to spawner helpers and answers with a handle each. The agent itself never forks for a job: its
- * memory would make each start slow and block its lease renewal. Timeouts, kills and deadlines are kept in the helpers, so they hold while the agent is
- * stopped or dead; etcd plays no part here.
+ * The agent's side of running processes. The agent itself never forks for a job: a spawner does, which outlives it (docs/decisions.md). At its start the agent
+ * connects to the spawners that are there, takes over what they run and hears what has ended; a spawner that dies is replaced, and the next one watches over
+ * the processes that it left. Timeouts, kills and deadlines are kept in the spawner. Etcd plays no part here.
  */
+import { mkdirSync, readdirSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
+import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
-import { type ProcessEnd, type Running, SpawnerLink } from "./spawner-link.ts";
-import type { StartSpec } from "./spawner-protocol.ts";
+import { readLogbook } from "../spawner/logbook.ts";
+import { isAlive } from "../spawner/processes.ts";
+import { type Ended, PROTOCOL, type RunId, type RunState, runId, type StartSpec, type WatchSpec } from "../spawner/protocol.ts";
+import { connectSpawner, RunEntry, type Running, type SpawnerLink, type SpawnerOptions, startSpawner } from "./spawner-link.ts";
 
-export type { ProcessEnd, Running, StartSpec };
+export type { Ended, Running, StartSpec, WatchSpec };
 
-/** Two keep two cores busy; a third gains nothing (docs/performance.md). */
-const DEFAULT_HELPERS = 2;
-
-export type SupervisorOptions = {
-  readonly helpers?: number;
-  /** The helpers' own environment, never that of the processes; absent = the agent's. */
-  readonly env?: Readonly<Record<string, string | undefined>>;
-};
+export type SupervisorOptions = SpawnerOptions & { readonly bootId: string };
 
 export type Supervisor = {
   /** Never throws: what goes wrong is the outcome of the handle. */
   start(spec: StartSpec): Running;
-  /** Moves the deadline of every execution that was started with one. */
+  /** The handle of a run that an earlier agent process has started, or undefined when no spawner ever got it. `reboot`: it went with the host. */
+  resume(spec: WatchSpec): Running | "reboot" | undefined;
+  /** The end of this run is in the journal: its spawner may forget it. */
+  noted(spec: { execution: string; attempt: number }): void;
+  /** Moves the deadline of every run that was started with one by this agent process, or taken over by name (`Running.extend`). */
   extendAll(deadlineMono: MonoMs): void;
-  /** Executions that have not ended, those that wait to be started included. */
+  /** Runs that have not ended, those that wait to be started included. */
   readonly running: number;
-  /** Takes no more starts, ends what runs (or waits until it has ended by itself), and lets the helpers go. */
+  /** Once everything of the agent's journal is resumed: forgets ends that nobody asks for, and tells of runs that nobody knows. */
+  settle(): void;
+  /** Takes no more starts and lets the spawners go; with `stopExecutions` after ending what runs. What runs otherwise goes on without the agent. */
   close(options: { stopExecutions: boolean }): Promise<void>;
 };
 
-/** Starts the helpers and resolves when they answer; throws when they cannot be started. */
-export async function openSupervisor(deps: { clock: Clock; log: Log }, options: SupervisorOptions = {}): Promise<Supervisor> {
-  const links: SpawnerLink[] = [];
-  const handles = new Set<Promise<unknown>>();
-  const wanted = options.helpers ?? DEFAULT_HELPERS;
+/** Connects to the spawners that are there, and starts one if none is of this version. Throws when it cannot. */
+export async function openSupervisor(deps: { clock: Clock; log: Log }, options: SupervisorOptions): Promise<Supervisor> {
+  const { clock, log } = deps;
+  const { folder, version, bootId } = options;
+  const links = new Set<SpawnerLink>();
+  /** Runs of spawners that are dead and that nobody has asked for yet. */
+  const orphans = new Map<RunId, RunState | "reboot">();
+  /** Logbooks of dead spawners: each stays until the journal knows every end in it that somebody asks for. */
+  const books = new Map<string, Set<RunId>>();
+  let count = 0;
+  let current: SpawnerLink | undefined;
+  let replacement: Promise<void> | undefined;
   let closing: Promise<void> | undefined;
 
-  function openLink(): SpawnerLink {
-    const link = new SpawnerLink(deps, options.env);
-    links.push(link);
-    void link.closed.then(() => links.splice(links.indexOf(link), 1));
+  function adoptLink(link: SpawnerLink): SpawnerLink {
+    links.add(link);
+    link.onGone = () => void replace(link);
     return link;
   }
 
-  /** The helper with the fewest requests in its queue; a helper that died is replaced when there is work for it. */
-  function pickLink(): SpawnerLink {
-    const alive = links.filter((link) => link.alive);
-    if (alive.length < wanted) return openLink();
-    return alive.reduce((best, link) => (link.unstarted < best.unstarted ? link : best));
+  /** What a dead spawner has written down, without what is held by a handle. */
+  function readDead(name: string): void {
+    try {
+      const { sameBoot, runs } = readLogbook(join(folder, `${name}.runs`), bootId);
+      books.set(name, new Set(runs.keys()));
+      for (const [id, run] of runs) orphans.set(id, run.ended !== undefined || sameBoot ? run : "reboot");
+    } catch (thrown) {
+      log.warn({ spawner: name, error: asError(thrown).message }, "a spawner's logbook cannot be read");
+    }
+  }
+
+  /** A spawner has died: its living processes go to the next one, and the rest is lost. */
+  async function replace(dead: SpawnerLink): Promise<void> {
+    links.delete(dead);
+    if (dead === current) current = undefined;
+    log.error({ spawner: dead.name, runs: dead.entries.size }, "the spawner died; another one takes over what runs");
+    readDead(dead.name);
+    const entries = [...dead.entries.values()];
+    try {
+      const next = await spawner();
+      for (const entry of entries) resumeOrphan(next, entry);
+      forgetBooks([...orphans.keys()]);
+    } catch (thrown) {
+      log.error({ error: asError(thrown).message }, "no spawner can be started");
+      for (const entry of entries) entry.end(lost());
+    }
+  }
+
+  function resumeOrphan(link: SpawnerLink, entry: RunEntry): void {
+    const state = orphans.get(entry.id);
+    orphans.delete(entry.id);
+    // Not in the logbook: it has never begun.
+    if (state === undefined && "argv" in entry.spec) return link.start(entry);
+    if (state === undefined || state === "reboot") return entry.end(lost());
+    const isGone = state.ended === undefined && (state.started === undefined || !isAlive(state.started));
+    link.resume(entry, isGone ? { ...state, ended: lost() } : state);
+  }
+
+  /** These runs are of no more use to anybody; a book that holds no others goes. */
+  function forgetBooks(ids: readonly RunId[]): void {
+    for (const id of ids) orphans.delete(id);
+    for (const [name, needed] of books) {
+      for (const id of ids) needed.delete(id);
+      if (needed.size > 0) continue;
+      books.delete(name);
+      for (const end of [".runs", ".sock"]) rmSync(join(folder, name + end), { force: true });
+    }
+  }
+
+  function lost(): Ended {
+    return { outcome: { type: "lost", why: "supervisor" }, endedAtMs: clock.now(), durationMs: 0 };
+  }
+
+  /** The spawner for new runs. */
+  async function spawner(): Promise<SpawnerLink> {
+    if (current === undefined) {
+      replacement ??= startSpawner(options, `${clock.now().toString(36)}-${process.pid}-${++count}`)
+        .then((link) => {
+          current = adoptLink(link);
+        })
+        .finally(() => {
+          replacement = undefined;
+        });
+      await replacement;
+    }
+    return current ?? spawner();
   }
 
   async function close(stopExecutions: boolean): Promise<void> {
-    if (stopExecutions) for (const link of links) link.killAll("agent", "the agent is stopped with its executions");
-    await Promise.all(handles);
-    await Promise.all(links.map((link) => link.close()));
+    await replacement?.catch(() => {});
+    const entries = [...links].flatMap((link) => [...link.entries.values()]);
+    if (stopExecutions)
+      for (const link of links) link.send({ t: "killAll", by: "agent", reason: "the agent is stopped with its executions" });
+    if (stopExecutions) await Promise.all(entries.map((entry) => entry.ended));
   }
 
-  while (links.length < wanted) openLink();
-  try {
-    await Promise.all(links.map((link) => link.ready));
-  } catch (error) {
-    await close(true);
-    throw error;
+  mkdirSync(folder, { recursive: true, mode: 0o700 });
+  for (const file of readdirSync(folder).filter((name) => name.endsWith(".runs"))) {
+    const name = file.slice(0, -".runs".length);
+    const link = await connectSpawner(folder, name);
+    if (link === undefined) {
+      readDead(name);
+      continue;
+    }
+    adoptLink(link);
+    if (link.version === version && link.protocol === PROTOCOL && current === undefined) current = link;
+    else link.send({ t: "retire" });
   }
+  await spawner();
 
   return {
     start(spec) {
-      if (closing !== undefined) return refused(deps.clock);
-      const running = pickLink().start(spec);
-      handles.add(running.ended);
-      void running.ended.then(() => handles.delete(running.ended));
-      return running;
+      const entry = new RunEntry(spec);
+      // Too late: it stays in the journal as not started, and its handle open, until the process ends.
+      if (closing !== undefined) return entry;
+      if (current !== undefined) current.start(entry);
+      else {
+        spawner().then(
+          (link) => link.start(entry),
+          (thrown: unknown) => entry.end({ ...lost(), outcome: { type: "spawnFailed", error: asError(thrown).message } }),
+        );
+      }
+      return entry;
+    },
+    resume(spec) {
+      const id = runId(spec);
+      const entry = new RunEntry(spec);
+      for (const link of links) {
+        const state = link.known.get(id);
+        if (state === undefined) continue;
+        link.resume(entry, state);
+        return entry;
+      }
+      const orphan = orphans.get(id);
+      if (orphan === undefined || orphan === "reboot") return orphan;
+      if (current !== undefined) resumeOrphan(current, entry);
+      return entry;
+    },
+    noted(spec) {
+      const ids = [runId(spec)];
+      for (const link of links) link.send({ t: "ack", ids });
+      if (books.size > 0) forgetBooks(ids);
     },
     extendAll(deadlineMono) {
-      for (const link of links) link.extendAll(deadlineMono);
+      for (const link of links) if (link.entries.size > 0) link.send({ t: "extendAll", deadlineMono });
     },
     get running() {
-      return handles.size;
+      return [...links].reduce((sum, link) => sum + link.entries.size, 0);
+    },
+    settle() {
+      for (const link of links) {
+        for (const [id, run] of link.known) {
+          if (run.ended === undefined) log.warn({ run: id, pid: run.started?.pid }, "a process runs that the journal does not know");
+          else link.send({ t: "ack", ids: [id] });
+        }
+      }
+      forgetBooks([...orphans.keys()]);
     },
     close(how) {
-      if (closing !== undefined && how.stopExecutions)
-        for (const link of links) link.killAll("agent", "the agent is stopped with its executions");
-      closing ??= close(how.stopExecutions);
+      closing ??= close(how.stopExecutions).then(async () => {
+        for (const link of links) {
+          link.send({ t: "retire" });
+          await link.close();
+        }
+      });
       return closing;
     },
   };
-}
-
-function refused(clock: Clock): Running {
-  const end: ProcessEnd = {
-    outcome: { type: "spawnFailed", error: "the agent is stopping and starts nothing more" },
-    endedAtMs: clock.now(),
-    durationMs: 0,
-  };
-  return { started: Promise.resolve(undefined), ended: Promise.resolve(end), kill() {}, extend() {} };
 }

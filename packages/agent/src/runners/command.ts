@@ -4,54 +4,59 @@
  */
 import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { MonoMs } from "fleetcron-shared/base/clock";
+import { parseDuration } from "fleetcron-shared/base/duration";
 import { AppError } from "fleetcron-shared/base/errors";
+import { parseSize } from "fleetcron-shared/base/size";
 import type { Job } from "fleetcron-shared/model/job";
-import type { CommandSpec } from "fleetcron-shared/model/job-spec";
-import type { StartSpec } from "../run/spawner-protocol.ts";
+import type { CommandSpec, LimitsSpec } from "fleetcron-shared/model/job-spec";
+import type { Limits, StartSpec, WatchSpec } from "../spawner/protocol.ts";
+import { DEFAULT_PATH } from "./default-path.ts";
 import type { User, Users } from "./users.ts";
 
 const DEFAULT_SHELL = ["/bin/sh", "-c"];
-const DEFAULT_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 export type CommandContext = {
-  readonly execution: string;
-  readonly attempt: number;
-  /** The execution's folder, which exists: receives `stdin`, and `log` by the process itself. */
+  /** The attempt's folder, which exists when there is input: receives `stdin`. */
   readonly folder: string;
   /** The job's and the run's variables; they win over PATH, HOME, USER, LOGNAME, SHELL, which are set here. */
   readonly env: Readonly<Record<string, string>>;
-  readonly deadlineMono?: MonoMs;
 };
+
+export type PreparedCommand = Omit<StartSpec, keyof WatchSpec> & Pick<WatchSpec, "limits">;
 
 /** `own` is whom the agent runs as (`process.getuid` and `getgid`). Throws AppError `run/user` when the job asks for another user and may not get it. */
 export async function prepareCommand(
   deps: { users: Users; own: { uid: number; gid: number } },
-  job: Pick<Job, "run" | "timeoutMs" | "killGraceMs">,
+  job: Pick<Job, "run">,
   context: CommandContext,
-): Promise<StartSpec> {
+): Promise<PreparedCommand> {
   const { command } = job.run;
   const { user, ids } = await identity(deps, command);
   const stdinPath = command.stdin === undefined ? undefined : join(context.folder, "stdin");
   if (stdinPath !== undefined) await writeFile(stdinPath, command.stdin ?? "", { mode: 0o600 });
   return {
-    execution: context.execution,
-    attempt: context.attempt,
     argv: command.argv ?? [...(command.shell ?? DEFAULT_SHELL), command.script ?? ""],
     cwd: command.cwd ?? user?.startIn ?? "/",
     env: { ...baseEnv(user), ...context.env },
     ...ids,
     ...(command.umask === undefined ? {} : { umask: Number.parseInt(command.umask, 8) }),
     ...(command.nice === undefined ? {} : { nice: command.nice }),
+    ...(command.limits === undefined ? {} : { limits: limitsOf(command.limits) }),
     ...(stdinPath === undefined ? {} : { stdinPath }),
-    logPath: join(context.folder, "log"),
-    timeoutMs: job.timeoutMs,
-    killGraceMs: job.killGraceMs,
-    ...(context.deadlineMono === undefined ? {} : { deadlineMono: context.deadlineMono }),
   };
 }
 
-type Identity = { readonly user: User | undefined; readonly ids: Pick<StartSpec, "uid" | "gid" | "groups"> };
+function limitsOf({ nofile, memory, cpu }: LimitsSpec): Limits {
+  const memoryBytes = memory === undefined ? undefined : parseSize(memory);
+  const cpuMs = cpu === undefined ? undefined : parseDuration(cpu);
+  return {
+    ...(nofile === undefined ? {} : { nofile }),
+    ...(memoryBytes === undefined ? {} : { memoryBytes }),
+    ...(cpuMs === undefined ? {} : { cpuSeconds: Math.max(1, Math.ceil(cpuMs / 1000)) }),
+  };
+}
+
+type Identity = { readonly user: User | undefined; readonly ids: Pick<StartSpec, "ids"> };
 
 async function identity(deps: { users: Users; own: { uid: number; gid: number } }, command: CommandSpec): Promise<Identity> {
   const { users, own } = deps;
@@ -62,7 +67,7 @@ async function identity(deps: { users: Users; own: { uid: number; gid: number } 
   const gid = command.group === undefined ? (user?.gid ?? own.gid) : await users.gid(command.group);
   if (gid === undefined) throw new AppError("run/user", `run.command.group: there is no group "${command.group}" on this host`);
   const uid = user?.uid ?? own.uid;
-  if (own.uid === 0) return { user, ids: { uid, gid, groups: user?.groups ?? [gid] } };
+  if (own.uid === 0) return { user, ids: { ids: { uid, gid, groups: user?.groups ?? [gid] } } };
   if (uid === own.uid && (command.group === undefined || gid === own.gid)) return { user, ids: {} };
   throw new AppError("run/user", `run.command: the agent runs as uid ${own.uid} and cannot run a command as ${wanted(command)}`, {
     hint: "run the agent as root, or leave out user and group",

@@ -1,5 +1,6 @@
 /** The end of a log as text, for the record: reads only what it needs, however large the file is. */
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { layoutOf, readCut } from "../logs/log-cut.ts";
 
 export type OutputTail = { readonly tail: string; readonly cutBytes: number; readonly totalBytes: number };
 
@@ -16,11 +17,15 @@ export function readTail(path: string, tailBytes: number): OutputTail {
     throw error;
   }
   try {
-    const totalBytes = fstatSync(fd).size;
-    const start = Math.max(0, totalBytes - tailBytes);
-    const bytes = readFully(fd, start, totalBytes - start);
+    const { size, ino } = fstatSync(fd);
+    const known = readCut(path);
+    // What was cut out of the middle counts, but is not there to be read.
+    const { head, cut, filled } = known === undefined ? { head: 0, cut: 0, filled: 0 } : layoutOf(known, ino);
+    const totalBytes = size - filled + cut;
+    const start = Math.max(head + filled, size - tailBytes);
+    const bytes = readFully(fd, start, size - start);
     const skip = start === 0 ? 0 : continuationBytes(bytes);
-    return { tail: bytes.toString("utf8", skip), cutBytes: start + skip, totalBytes };
+    return { tail: bytes.toString("utf8", skip), cutBytes: start - filled + cut + skip, totalBytes };
   } finally {
     closeSync(fd);
   }

@@ -1,6 +1,6 @@
 /**
- * Orders for this node: run now, kill, reset. Each is carried out at most once: it is marked as seen in the journal, together with what it
- * began, before anything happens. Etcd away: orders wait there, under their lease.
+ * Orders for this node: run now, kill, reset, show a log. Each is carried out at most once: it is marked as seen in the journal, together with what it
+ * began, before anything happens; those for logs hold as long as their key exists. Etcd away: orders wait there, under their lease.
  */
 import type { Clock } from "fleetcron-shared/base/clock";
 import { fromIso } from "fleetcron-shared/base/clock";
@@ -26,15 +26,23 @@ type Deps = {
 /** Longer than any order lives. */
 const REMEMBER_MS = 24 * 3_600_000;
 
-export function watchOrders(deps: Deps, nodeId: string, carryOut: (order: Order) => void): Mirror {
+/** `onGone` gets the ids of orders that are no more. */
+export function watchOrders(deps: Deps, nodeId: string, carryOut: (order: Order) => void, onGone: (id: string) => void): Mirror {
   const { keys, journal, clock, log } = deps;
   return openMirror(deps, {
     prefix: keys.ordersOf(nodeId),
     onEvents(events) {
       for (const event of events) {
-        if (event.type !== "put") continue;
+        if (event.type === "delete") {
+          onGone(keys.parts(event.key)[2] ?? "");
+          continue;
+        }
         try {
           const order = decode<Order>(event.kv.key, event.kv.value);
+          if (order.type === "log") {
+            carryOut(order);
+            continue;
+          }
           if (journal.hasSeenOrder(order.id)) continue;
           const now = clock.now();
           journal.markOrderSeen(order.id, Math.max(now, fromIso(order.orderedAt) ?? now) + REMEMBER_MS, now);

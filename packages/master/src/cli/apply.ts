@@ -32,7 +32,9 @@ export async function applyFiles(context: Context, files: readonly NamedText[], 
   if (format === "name") context.io.out(result.changes.map((change) => `${change.key}\n`).join(""));
   else context.io.out(applyText(context, result));
   if (result.changes.length === 0)
-    throw new AppError("input/invalid", "the files hold no job", { hint: "a job file has its jobs under `jobs:`, keyed by group/id" });
+    throw new AppError("input/invalid", "the files hold no job, pipeline or channel", {
+      hint: "a file has jobs under `jobs:` and pipelines under `pipelines:`, keyed by group/id, and channels under `channels:`",
+    });
 }
 
 const MARKS: Record<ApplyChange["action"], readonly [string, Colour]> = {
@@ -49,7 +51,7 @@ export function applyText(context: Pick<Context, "clock" | "paint">, result: App
     const [mark, colour] = MARKS[change.action];
     const head = paint(
       colour,
-      `${mark} ${change.key} ${result.dryRun && change.action !== "unchanged" ? `would be ${change.action}` : change.action}`,
+      `${mark} ${change.kind === undefined ? "" : `${change.kind} `}${change.key} ${result.dryRun && change.action !== "unchanged" ? `would be ${change.action}` : change.action}`,
     );
     const diff = (change.diff ?? []).map(
       (line) => `    ${paint(line.startsWith("-") ? "red" : line.startsWith("+") ? "green" : "dim", plain(line))}\n`,

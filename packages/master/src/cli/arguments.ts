@@ -9,10 +9,19 @@ const DEFAULT_GROUP = "default";
 
 /** `group/id`, or `id` in the group `default`. */
 export function parseJobRef(text: string): JobRef {
+  return parseRef(text, "job");
+}
+
+/** The same for a pipeline. */
+export function parsePipelineRef(text: string): JobRef {
+  return parseRef(text, "pipeline");
+}
+
+function parseRef(text: string, noun: string): JobRef {
   const parts = text.split("/");
   const [group, id] = parts.length === 1 ? [DEFAULT_GROUP, parts[0]] : parts;
   if (parts.length > 2 || group === undefined || id === undefined || !NAME.test(group) || !NAME.test(id)) {
-    throw new AppError("input/usage", `"${text}" is not the name of a job`, {
+    throw new AppError("input/usage", `"${text}" is not the name of a ${noun}`, {
       hint: "write it as GROUP/ID; each is 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit",
     });
   }
@@ -45,7 +54,7 @@ export function parseSpan(text: string, option: string): number {
 
 /** A whole number in a range. */
 export function parseCount(text: string, option: string, min: number, max: number): number {
-  const value = /^\d{1,9}$/.test(text) ? Number(text) : Number.NaN;
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : Number.NaN;
   if (value >= min && value <= max) return value;
   throw new AppError("input/usage", `${option} "${text}" is not a whole number from ${min} to ${max}`);
 }

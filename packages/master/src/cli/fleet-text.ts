@@ -4,6 +4,7 @@ import type { ExecutionDetail, ExecutionView, NodeView, ProcView } from "../http
 import type { Context } from "./context.ts";
 import { humanBytes, humanDuration, humanTime, plainOutput } from "./human.ts";
 import { type Column, detailText } from "./output.ts";
+import { conditionRows, resultText } from "./result-text.ts";
 
 type Shown = Pick<Context, "clock" | "paint">;
 
@@ -41,6 +42,7 @@ export function nodeText(context: Shown, node: NodeView): string {
     ["registered", humanTime(node.createdAt, now)],
     ["revision", node.observedRevision === null ? undefined : `all changes up to ${node.observedRevision} are applied`],
     ["labels", labelText(node, true)],
+    ...conditionRows(node.conditions, now),
   ]);
 }
 
@@ -49,7 +51,10 @@ export function recordColumns({ clock, paint }: Shown): Column<ExecutionRecord>[
     { title: "RECORD", cell: (record) => record.id },
     { title: "JOB", cell: (record) => `${record.jobGroup}/${record.jobId}` },
     { title: "NODE", cell: (record) => record.nodeId },
-    { title: "RESULT", cell: (record) => paint(colourOf(record), outcomeWord(record.outcome)) },
+    {
+      title: "RESULT",
+      cell: (record) => paint(colourOf(record), `${outcomeWord(record.outcome)}${record.result?.status === "failed" ? " (failed)" : ""}`),
+    },
     { title: "TRY", cell: (record) => `${record.attempt}${record.finalAttempt ? "" : "+"}`, sort: (record) => record.attempt },
     { title: "DUE", cell: dueText, sort: (record) => record.dueAt ?? "" },
     {
@@ -92,7 +97,7 @@ export function recordText(context: Shown, record: ExecutionRecord): string {
     ["fence", record.fence],
     ["command", record.command],
   ]);
-  return head + outputText(context, output);
+  return head + resultText(context, record.result) + outputText(context, output);
 }
 
 /** The tail of what the command printed, as it was but for what a terminal would obey. */

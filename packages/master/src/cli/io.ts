@@ -12,7 +12,11 @@ export type Io = {
   /** The Node.js that runs this program: `up` starts its children with it. */
   readonly nodePath: string;
   readonly stdin: AsyncIterable<Uint8Array>;
+  /** Asks the person at the terminal, without echo; absent when standard input is no terminal. */
+  readonly hiddenLine?: (question: string) => Promise<string>;
   out(text: string): void;
+  /** As they are; resolves when more may come. */
+  outBytes(bytes: Uint8Array): Promise<void>;
   err(text: string): void;
   readonly outIsTerminal: boolean;
   readonly errIsTerminal: boolean;

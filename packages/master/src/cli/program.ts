@@ -5,9 +5,12 @@
 import { Command, type CommanderError, Option } from "commander";
 import { AppError } from "fleetcron-shared/base/errors";
 import { type Context, FORMATS, type GlobalOptions } from "./context.ts";
+import { addChannelCommands } from "./tree-channels.ts";
 import { addFleetCommands } from "./tree-fleet.ts";
 import { addJobCommands } from "./tree-jobs.ts";
 import { addLocalCommands } from "./tree-local.ts";
+import { addPipelineCommands } from "./tree-pipelines.ts";
+import { addSecretCommands } from "./tree-secrets.ts";
 
 export function createProgram(context: Context): Command {
   const program = new Command("fleetcron")
@@ -25,6 +28,9 @@ export function createProgram(context: Context): Command {
     .configureHelp({ showGlobalOptions: true });
   addJobCommands(program, context);
   addFleetCommands(program, context);
+  addPipelineCommands(program, context);
+  addSecretCommands(program, context);
+  addChannelCommands(program, context);
   addLocalCommands(program, context);
   return program;
 }

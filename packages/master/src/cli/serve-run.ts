@@ -25,13 +25,17 @@ export async function serve({ io, clock, random }: Context, flags: Record<string
     program: "fleetcron serve",
   });
   if (flags.printConfig === true) return io.out(renderConfig(settings, SECRET_SETTINGS));
-  const config = { ...masterConfig(settings), dataDir: resolve(io.cwd, settings.dataDir) };
+  const config = {
+    ...masterConfig(settings),
+    dataDir: resolve(io.cwd, settings.dataDir),
+    notifySecretsDir: resolve(io.cwd, settings.notifySecretsDir),
+  };
   const log = createLog({ level: settings.logLevel, name: "fleetcron-master" });
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   io.onSignal(["SIGTERM", "SIGINT"], stopped.resolve);
   const kv = openEtcdKv(etcdOptionsOf(settings), { clock });
   try {
-    const master = await startMaster({ kv, clock, random, log, version: io.version }, config);
+    const master = await startMaster({ kv, clock, random, log, version: io.version, env: io.env }, config);
     announce(io.out, master, config.dataDir);
     if (settings.readyFile !== undefined) {
       const { url, token, name } = master;

@@ -19,6 +19,12 @@ export const SERVE_FLAGS = [
   ["--timezone <zone>", "of rules that name none; kept in etcd by the cluster's first start (default: UTC)"],
   ["--session-ttl <duration>", "how long after its last sign of life a leader is replaced (default: 5s)"],
   ["--lost-after <duration>", "how long a node is gone before its executions count as lost (default: 60s)"],
+  [
+    "--notify-allow <target>",
+    "send notifications there, too: a host name, address or network, or private for all; repeatable (default: public addresses)",
+  ],
+  ["--notify-secrets-dir <folder>", "files that channels name for their secrets (default: /etc/fleetcron/secrets)"],
+  ["--notify-timeout <duration>", "how long one try to deliver a notification may take (default: 15s)"],
   ["--log-level <level>", "debug, info, warn, error or silent (default: info)"],
   ["--ready-file <file>", "write {url, token, etcd, master, pid} here once the master is ready"],
 ] as const;
@@ -31,7 +37,7 @@ export function addServeCommand(program: Command, context: Context): void {
     .option("-c, --config <file>", "settings as YAML (default: /etc/fleetcron/master.yaml if it exists; or FLEETCRON_MASTER_CONFIG)")
     .option("--print-config", "print the effective settings, secrets masked, and exit");
   for (const [flag, meaning] of SERVE_FLAGS) {
-    if (flag.startsWith("--etcd <")) command.option(flag, meaning, collect);
+    if (flag.startsWith("--etcd <") || flag.startsWith("--notify-allow <")) command.option(flag, meaning, collect);
     else command.option(flag, meaning);
   }
   command

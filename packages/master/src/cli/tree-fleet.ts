@@ -1,9 +1,10 @@
-/** The commands around executions, nodes, records and processes. */
+/** The commands around executions, nodes, globals, records and processes. */
 import { type Command, Option } from "commander";
 import type { Context } from "./context.ts";
 import type { RecordOptions } from "./fleet.ts";
 import type { ListOptions } from "./list.ts";
-import { addJobAndNode, addListOptions } from "./tree-options.ts";
+import type { LogOptions } from "./run-logs.ts";
+import { addJobAndNode, addListOptions, count } from "./tree-options.ts";
 
 type ExecutionOptions = ListOptions & { job?: string; node?: string; state?: "running" | "ended" };
 
@@ -18,6 +19,16 @@ export function addFleetCommands(program: Command, context: Context): void {
     .command("show <execution>")
     .description("show an execution with each of its attempts")
     .action(async (id: string) => (await fleet()).showExecution(context, id));
+  run
+    .command("logs <execution>")
+    .description("print the output of an execution, or follow it to its end")
+    .option("-f, --follow", "go on until the execution has ended")
+    .option("--tail <lines>", "only the last lines (and what follows)", count("--tail", 0, 10_000_000))
+    .option("--head <lines>", "only the first lines", count("--head", 1, 10_000_000))
+    .option("--from <offset>", "begin at this byte of what was written", count("--from", 0, 999_999_999_999))
+    .option("--attempt <number>", "of this attempt; default: the newest", count("--attempt", 1, 1_000_000))
+    .option("--raw", "let everything pass to the terminal, not just colours")
+    .action(async (id: string, options: LogOptions) => (await import("./run-logs.ts")).showLogs(context, id, options));
   run
     .command("kill <execution...>")
     .description("end executions with their whole process trees")
@@ -48,6 +59,20 @@ export function addFleetCommands(program: Command, context: Context): void {
     .command("forget <node>")
     .description("drop a node that will not come back")
     .action(async (id: string) => (await fleet()).forgetNode(context, id));
+
+  const global = program.command("global").description("look at the variables of the cluster, set and remove them");
+  const globals = () => import("./global.ts");
+  addListOptions(global.command("ls").description("list globals"), {}).action(async (options: ListOptions) =>
+    (await globals()).listGlobals(context, options),
+  );
+  global
+    .command("set <name> <value>")
+    .description("set a global; a job's result that ends later replaces it")
+    .action(async (name: string, value: string) => (await globals()).setGlobal(context, name, value));
+  global
+    .command("rm <name...>")
+    .description("remove globals")
+    .action(async (names: string[]) => (await globals()).removeGlobals(context, names));
 
   const record = program.command("record").description("look at what ran, was skipped or was lost");
   addJobAndNode(addListOptions(record.command("ls").description("list records, newest first"), { group: true }))

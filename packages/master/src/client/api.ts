@@ -1,6 +1,13 @@
 /** The REST API as typed functions, one per resource and verb; routes and shapes are those of http/api-schema.ts. */
+import type { SecretRef } from "fleetcron-shared/model/secret";
 import type * as Api from "../http/api-schema.ts";
+import type * as ChannelApi from "../http/api-schema-channels.ts";
+import type * as Global from "../http/global-schema.ts";
+import type { LogFollowQuery, LogQuery } from "../http/log-schema.ts";
+import type * as Secret from "../http/secret-schema.ts";
+import type * as Pipelines from "../http/pipeline-schema.ts";
 import type { JobRef } from "../job-ref.ts";
+import { fetchLog, followLog, type LogEvents } from "./logs.ts";
 import type { Query, Rest } from "./rest.ts";
 
 export type ApiClient = ReturnType<typeof createApiClient>;
@@ -13,6 +20,7 @@ export function createApiClient(rest: Rest) {
   const get = <T>(path: string, query?: object) => rest.send<T>("GET", BASE + path, query === undefined ? {} : { query: query as Query });
   const post = <T>(path: string, body: unknown = {}) => rest.send<T>("POST", BASE + path, { body });
   const job = (key: JobRef) => `/jobs/${part(key.group)}/${part(key.id)}`;
+  const pipeline = (key: JobRef) => `/pipelines/${part(key.group)}/${part(key.id)}`;
   return {
     server: rest.server,
     info: () => get<Api.Info>("/info"),
@@ -29,6 +37,20 @@ export function createApiClient(rest: Rest) {
     nextTicks: (key: JobRef, query: Api.NextQuery) => get<Api.NextResult>(`${job(key)}/next`, query),
     why: (key: JobRef, query: Api.WhyQuery) => get<Api.WhyResult>(`${job(key)}/why`, query),
 
+    pipelines: (query: Pipelines.PipelineListQuery) => get<Pipelines.PipelinePage>("/pipelines", query),
+    pipeline: (key: JobRef) => get<Pipelines.PipelineView>(pipeline(key)),
+    deletePipeline: (key: JobRef) => rest.send<Api.Deleted>("DELETE", BASE + pipeline(key)),
+    runPipeline: (key: JobRef, body: Pipelines.PipelineRunBody) => post<Pipelines.PipelineRunView>(`${pipeline(key)}/run`, body),
+    dryRunPipeline: (key: JobRef, body: Pipelines.PipelineRunBody) =>
+      post<Pipelines.PipelineDryRun>(`${pipeline(key)}/run`, { ...body, dryRun: true }),
+    pipelineRuns: (query: Pipelines.PipelineRunListQuery) => get<Pipelines.PipelineRunPage>("/runs", query),
+    /** `of` (`group/id`) saves the search for the run. */
+    pipelineRun: (id: string, of?: string) => get<Pipelines.PipelineRunView>(`/runs/${part(id)}`, { pipeline: of }),
+    cancelRun: (id: string, body: Pipelines.CancelBody) => post<Pipelines.PipelineRunView>(`/runs/${part(id)}/cancel`, body),
+    rerunRun: (id: string, body: Pipelines.RerunBody) => post<Pipelines.PipelineRunView>(`/runs/${part(id)}/rerun`, body),
+    decide: (id: string, task: string, word: "approve" | "deny" | "confirm" | "reject", body: Pipelines.DecisionBody) =>
+      post<Pipelines.PipelineRunView>(`/runs/${part(id)}/tasks/${part(task)}/${word}`, body),
+
     nodes: (query: Api.NodeListQuery) => get<Api.NodePage>("/nodes", query),
     node: (id: string) => get<Api.NodeView>(`/nodes/${part(id)}`),
     labelNode: (id: string, body: Api.LabelsBody) => rest.send<Api.NodeView>("PATCH", `${BASE}/nodes/${part(id)}/labels`, { body }),
@@ -36,11 +58,31 @@ export function createApiClient(rest: Rest) {
     undrainNode: (id: string) => post<Api.NodeView>(`/nodes/${part(id)}/undrain`),
     forgetNode: (id: string) => rest.send<Api.Deleted>("DELETE", `${BASE}/nodes/${part(id)}`),
 
+    secrets: (query: Secret.SecretListQuery) => get<Secret.SecretPage>("/secrets", query),
+    putSecret: (key: SecretRef, body: Secret.SecretBody) =>
+      rest.send<Secret.SecretView>("PUT", `${BASE}/secrets/${part(key.group)}/${part(key.name)}`, { body, timeoutMs: 120_000 }),
+    deleteSecret: (key: SecretRef) => rest.send<Api.Deleted>("DELETE", `${BASE}/secrets/${part(key.group)}/${part(key.name)}`),
+
+    globals: (query: Global.GlobalListQuery) => get<Global.GlobalPage>("/globals", query),
+    setGlobal: (name: string, body: Global.GlobalBody) => rest.send<Global.GlobalView>("PUT", `${BASE}/globals/${part(name)}`, { body }),
+    removeGlobal: (name: string) => rest.send<Api.Deleted>("DELETE", `${BASE}/globals/${part(name)}`),
+
+    channels: (query: ChannelApi.ChannelListQuery) => get<ChannelApi.ChannelPage>("/channels", query),
+    channel: (name: string) => get<ChannelApi.ChannelView>(`/channels/${part(name)}`),
+    deleteChannel: (name: string) => rest.send<Api.Deleted>("DELETE", `${BASE}/channels/${part(name)}`),
+    testChannel: (name: string) => rest.send<ChannelApi.ChannelTest>("POST", `${BASE}/channels/${part(name)}/test`, { timeoutMs: 120_000 }),
+    deliveries: (query: ChannelApi.DeliveryListQuery) => get<ChannelApi.DeliveryPage>("/deliveries", query),
+    retryDelivery: (id: string) => post<ChannelApi.DeliveryView>(`/deliveries/${part(id)}/retry`),
+
     records: (query: Api.RecordListQuery) => get<Api.RecordPage>("/records", query),
     record: (id: string) => get<Api.RecordView>(`/records/${part(id)}`),
     procs: (query: Api.ProcListQuery) => get<Api.ProcPage>("/procs", query),
     executions: (query: Api.ExecutionListQuery) => get<Api.ExecutionPage>("/executions", query),
     execution: (id: string, job?: string) => get<Api.ExecutionDetail>(`/executions/${part(id)}`, { job }),
+    log: (id: string, query: LogQuery) => fetchLog(rest, `${BASE}/executions/${part(id)}/log`, query as Query),
+    /** `lastId`: of the last event that was seen, to go on behind it. */
+    followLog: (id: string, query: LogFollowQuery, lastId: string | undefined, signal: AbortSignal): LogEvents =>
+      followLog(rest, `${BASE}/executions/${part(id)}/log/follow`, query as Query, lastId, signal),
     killExecution: (id: string, body: Api.KillBody) => post<Api.KillResult>(`/executions/${part(id)}/kill`, body),
   };
 }

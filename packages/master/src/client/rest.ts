@@ -17,7 +17,12 @@ export type Call = {
 /** `path` begins with `/`; the answer's JSON comes back as the type that the caller knows from the API's schema. */
 export type Rest = {
   readonly server: string;
-  send<T>(method: "GET" | "POST" | "PATCH" | "DELETE", path: string, call?: Call): Promise<T>;
+  send<T>(method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE", path: string, call?: Call): Promise<T>;
+  /** A GET whose answer is read by the caller, as it comes: `timeoutMs` is for its beginning. */
+  open(
+    path: string,
+    call: Pick<Call, "query" | "timeoutMs"> & { headers?: Record<string, string>; signal?: AbortSignal },
+  ): Promise<Response>;
 };
 
 type Fetch = (url: string, init: RequestInit) => Promise<Response>;
@@ -29,6 +34,25 @@ export function createRest(
   const { server, token } = options;
   return {
     server,
+    async open(path, call) {
+      const timeoutMs = call.timeoutMs ?? 30_000;
+      const late = new AbortController();
+      const cancel = deps.clock.after(timeoutMs, () => late.abort());
+      try {
+        const response = await deps.fetch(server + path + queryText(call.query), {
+          headers: { ...call.headers, ...(token === undefined ? {} : { authorization: `Bearer ${token}` }) },
+          redirect: "error",
+          signal: call.signal === undefined ? late.signal : AbortSignal.any([late.signal, call.signal]),
+        });
+        if (!response.ok) throw problemError(server, response.status, await response.text());
+        return response;
+      } catch (thrown) {
+        if (thrown instanceof AppError) throw thrown;
+        throw unreachable(server, "GET", late.signal.aborted ? `no answer within ${timeoutMs / 1000} s` : causeText(thrown), thrown);
+      } finally {
+        cancel();
+      }
+    },
     async send<T>(method: string, path: string, call: Call = {}): Promise<T> {
       const timeoutMs = call.timeoutMs ?? 30_000;
       const abort = new AbortController();
@@ -66,6 +90,11 @@ function queryText(query: Query = {}): string {
       : (Array.isArray(value) ? value : [value]).map((one) => `${encodeURIComponent(name)}=${encodeURIComponent(String(one))}`),
   );
   return pairs.length === 0 ? "" : `?${pairs.join("&")}`;
+}
+
+/** A problem that came as an event. */
+export function eventError(server: string, text: string): AppError {
+  return problemError(server, 500, text);
 }
 
 /** What the master says went wrong; an answer that is no problem document comes from something else or from a proxy before it. */

@@ -15,7 +15,7 @@ export const APPLY_BODY_LIMIT = 12 * 2 ** 20;
 const name = z
   .string()
   .regex(/^[a-z0-9][a-z0-9._-]{0,62}$/, "must be 1 to 63 of a-z, 0-9, '.', '_' and '-', beginning with a letter or digit");
-const jobKey = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}\/[a-z0-9][a-z0-9._-]{0,62}$/, "must be of the form group/id");
+export const jobKey = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}\/[a-z0-9][a-z0-9._-]{0,62}$/, "must be of the form group/id");
 const keyPart = z.string().regex(/^[A-Za-z0-9._:@-]{1,253}$/, "may hold only letters, digits and ._:@-");
 const instant = z.iso.datetime({ offset: true, error: "must be a time like 2027-01-31T08:00:00Z" });
 const limit = z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items");
@@ -106,6 +106,7 @@ export const ApplyBody = z.strictObject({
 });
 export type ApplyBody = z.input<typeof ApplyBody>;
 export const ApplyChange = z.object({
+  kind: z.enum(["job", "pipeline", "channel"]).optional().describe("of what has the key; absent: a job"),
   key: z.string(),
   action: z.enum(["created", "updated", "unchanged", "deleted"]),
   diff: z.array(z.string()).optional().describe("lines that begin with '-' (was) or '+' (becomes)"),
@@ -166,6 +167,15 @@ export type WhyResult = z.infer<typeof WhyResult>;
 export type WhyVerdict = WhyResult["verdict"];
 
 // Nodes
+export const ConditionView = z.object({
+  type: z.string(),
+  status: z.string(),
+  message: z.string().optional(),
+  at: z.string().describe("the end of the attempt that said so"),
+  execution: z.string(),
+  job: z.string(),
+});
+export type ConditionView = z.infer<typeof ConditionView>;
 export const NodeView = z.object({
   id: z.string(),
   hostname: z.string(),
@@ -179,6 +189,7 @@ export const NodeView = z.object({
   startedAt: z.string(),
   bootId: z.string(),
   pid: z.number(),
+  publicKey: z.string().optional().describe("what secrets for the node are encrypted for"),
   drain: z.object({ by: z.string(), at: z.string() }).optional(),
   revision: z.number(),
   online: z.boolean(),
@@ -187,6 +198,7 @@ export const NodeView = z.object({
   queued: z.number(),
   observedRevision: z.number().nullable().describe("every change of its dispatches up to this revision is applied; null when offline"),
   onlineSince: z.string().nullable(),
+  conditions: z.array(ConditionView).describe("what results of jobs say of the node"),
 });
 export type NodeView = z.infer<typeof NodeView>;
 export const NodePage = page(NodeView);

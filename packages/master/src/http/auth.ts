@@ -13,14 +13,9 @@ export function authenticate(
   tokens: Pick<View<TokenInfo>, "entries" | "revision">,
   request: Pick<FastifyRequest, "headers" | "method">,
 ): TokenInfo {
-  const match = /^Bearer +([^\s]+)$/i.exec(request.headers.authorization ?? "");
-  if (match?.[1] === undefined) {
-    throw new AppError("auth/missing", "the request carries no token", {
-      hint: "send `Authorization: Bearer TOKEN`; the first start has written one to admin-token in the master's data folder",
-    });
-  }
+  const bearer = bearerOf(request);
   if (tokens.revision() === 0) throw new AppError("server/not-ready", "the master has not yet read the tokens from etcd");
-  const given = createHash("sha256").update(match[1]).digest();
+  const given = createHash("sha256").update(bearer).digest();
   let found: TokenInfo | undefined;
   for (const [, token] of tokens.entries()) {
     const known = Buffer.from(token.sha256, "hex");
@@ -31,4 +26,13 @@ export function authenticate(
     throw new AppError("auth/denied", `the token ${found.id} may only read`);
   }
   return found;
+}
+
+/** What stands behind `Authorization: Bearer`; throws `auth/missing`. */
+export function bearerOf(request: Pick<FastifyRequest, "headers">): string {
+  const match = /^Bearer +([^\s]+)$/i.exec(request.headers.authorization ?? "");
+  if (match?.[1] !== undefined) return match[1];
+  throw new AppError("auth/missing", "the request carries no token", {
+    hint: "send `Authorization: Bearer TOKEN`; the first start has written one to admin-token in the master's data folder",
+  });
 }

@@ -37,10 +37,16 @@ async function swallow(body: IncomingMessage): Promise<void> {
 }
 
 export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply {
-  const { status, means } = error.row;
+  const { status } = error.row;
   if (status === 401) void reply.header("www-authenticate", "Bearer");
   if (status === 503) void reply.header("retry-after", "1");
-  const problem: Problem = {
+  return reply.code(status).type("application/problem+json").serializer(JSON.stringify).send(problemOf(error));
+}
+
+/** What a client is told of an error. */
+export function problemOf(error: AppError): Problem {
+  const { status, means } = error.row;
+  return {
     type: `https://fleetcron.io/errors#${error.code.replace("/", "-")}`,
     title: means,
     status,
@@ -50,7 +56,6 @@ export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply 
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(error.issues.length === 0 ? {} : { issues: [...error.issues] }),
   };
-  return reply.code(status).type("application/problem+json").serializer(JSON.stringify).send(problem);
 }
 
 export function notFound(request: FastifyRequest): AppError {

@@ -5,14 +5,26 @@ import type { OpsDeps } from "../ops/ops-deps.ts";
 import { API_BASE } from "./api-schema.ts";
 import { type App, createApp } from "./app.ts";
 import { authenticate } from "./auth.ts";
+import { addChannelRoutes } from "./routes/channels.ts";
+import { addGlobalRoutes } from "./routes/globals.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
+import { addLogRoutes } from "./routes/logs.ts";
 import { addNodeRoutes } from "./routes/nodes.ts";
+import { addPipelineRoutes, addTaskStatusRoute } from "./routes/pipelines.ts";
 import { addRunRoutes } from "./routes/runs.ts";
+import { addSecretRoutes } from "./routes/secrets.ts";
 import { addHealthRoutes, addInfoRoute, type SystemDeps } from "./routes/system.ts";
 
 export function createServer(deps: { log: Log; ops: OpsDeps; system: SystemDeps }): App {
   const app = createApp(deps);
   addHealthRoutes(app, deps.system);
+  void app.register(
+    (api: App, _options, done) => {
+      addTaskStatusRoute(api, deps.ops);
+      done();
+    },
+    { prefix: API_BASE },
+  );
   void app.register(
     (api: App, _options, done) => {
       api.addHook("onRequest", async (request) => {
@@ -22,6 +34,11 @@ export function createServer(deps: { log: Log; ops: OpsDeps; system: SystemDeps 
       addJobRoutes(api, deps.ops);
       addNodeRoutes(api, deps.ops);
       addRunRoutes(api, deps.ops);
+      addLogRoutes(api, deps.ops);
+      addSecretRoutes(api, deps.ops);
+      addGlobalRoutes(api, deps.ops);
+      addChannelRoutes(api, deps.ops);
+      addPipelineRoutes(api, deps.ops);
       done();
     },
     { prefix: API_BASE },

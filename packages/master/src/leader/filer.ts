@@ -9,18 +9,26 @@ import type { JobStats } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import type { LeaseId, Revision } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
-import { FILING_BATCH, type FilingFacts, type FilingItem, type FilingPlan, planFiling, type StatsBefore } from "./filing.ts";
+import { noticesOfRecord } from "../notify/notices.ts";
+import { FILING_BATCH, type FilingFacts, type FilingItem, type FilingPlan, planFiling, type Standing, type StatsBefore } from "./filing.ts";
 import { readFilingFacts } from "./filing-facts.ts";
+import { resultEffects } from "./filing-result.ts";
 import { firstOf } from "./first-of.ts";
 import { createInboxQueue } from "./inbox-queue.ts";
 import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
 import { startLoop } from "./loop.ts";
 import { rerunOrder } from "./rerun.ts";
+import { taskAdditions } from "./task-record.ts";
 
 export type Filer = LeaderService & {
   /** Queues a verdict that the leader itself has found; it is filed unless the node has delivered a record by then. */
   fileVerdict(record: ExecutionRecord, options: { onlyWhileGone: boolean }): void;
 };
+
+/** Whether filing the record may put orders, which need a lease. */
+function mayOrder(record: ExecutionRecord): boolean {
+  return record.outcome.type === "lost" || record.result?.next !== undefined;
+}
 
 /** Statistics written by this term are remembered until the view shows them; so many at most before that is looked at. */
 const REMEMBERED_STATS = 1000;
@@ -38,27 +46,39 @@ export function startFiler(deps: LeaderDeps): Filer {
     return own !== undefined && own.revision >= (seen?.revision ?? 0) ? own : seen;
   }
 
+  function knownMark(key: string): Standing | undefined {
+    return views.globals.get(key) ?? views.conditions.get(key);
+  }
+
   function remember(stats: ReadonlyMap<string, JobStats>, revision: Revision): void {
     for (const [key, value] of stats) known.set(key, { revision, stats: value });
     if (known.size <= REMEMBERED_STATS) return;
     for (const [key, own] of known) if ((views.stats.get(key)?.revision ?? 0) >= own.revision) known.delete(key);
   }
 
-  function plan(items: readonly FilingItem[], facts: Omit<FilingFacts, "rerun">, lease: LeaseId | undefined): FilingPlan {
+  function plan(
+    items: readonly FilingItem[],
+    facts: Omit<FilingFacts, "rerun" | "effects" | "notices" | "task">,
+    lease: LeaseId | undefined,
+  ): FilingPlan {
     const rerun = (record: ExecutionRecord) => (lease === undefined ? undefined : rerunOrder(deps, lease, record));
-    return planFiling(keys, toIso(deps.clock.now()), items, { ...facts, rerun });
+    const effects = (record: ExecutionRecord) => resultEffects(deps, lease, record);
+    const notices: FilingFacts["notices"] = (record, stats, replaced) =>
+      noticesOfRecord(views.jobs.get(keys.job(record.jobGroup, record.jobId))?.job, record, stats.before, stats.after, replaced);
+    return planFiling(keys, toIso(deps.clock.now()), items, { ...facts, rerun, effects, notices, task: (record) => taskAdditions(keys, record) });
   }
 
   /** Files what fits one transaction; returns the items that are dealt with. */
   async function file(items: readonly FilingItem[], lease: LeaseId | undefined): Promise<readonly FilingItem[]> {
-    const trusting = plan(items, { filed: () => undefined, stats: knownStats }, lease);
+    const trusting = plan(items, { filed: () => undefined, stats: knownStats, standing: knownMark }, lease);
     const first = await leaderTxn(deps, trusting);
     if (first.succeeded) {
       remember(trusting.stats, first.revision);
       return items.slice(0, trusting.taken);
     }
     const tried = items.slice(0, trusting.taken);
-    const facts = await readFilingFacts(deps, tried);
+    const marks = tried.flatMap(({ record }) => resultEffects(deps, lease, record)?.marks.map(({ key }) => key) ?? []);
+    const facts = await readFilingFacts(deps, tried, marks);
     for (const key of facts.statsKeys) {
       const stats = facts.stats(key);
       if (stats === undefined) known.delete(key);
@@ -78,7 +98,7 @@ export function startFiler(deps: LeaderDeps): Filer {
     const delivered = await queue.take(FILING_BATCH);
     const items = [...delivered, ...firstOf(verdicts, FILING_BATCH - delivered.length)];
     if (items.length === 0) return;
-    const lease = items.some(({ record }) => record.outcome.type === "lost") ? await deps.orderLease.current() : undefined;
+    const lease = items.some(({ record }) => mayOrder(record)) ? await deps.orderLease.current() : undefined;
     const done = await file(items, lease).catch((error: unknown) => {
       if (lease !== undefined && isCode(error, "etcd/lease-gone")) deps.orderLease.forget(lease);
       throw error;

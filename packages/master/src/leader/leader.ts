@@ -4,15 +4,22 @@
  */
 import { asError } from "fleetcron-shared/base/errors";
 import type { Election, Term } from "fleetcron-shared/store/election";
+import type { Sender } from "../notify/sender.ts";
 import { startDispatcher } from "./dispatcher.ts";
 import { startFiler } from "./filer.ts";
 import { startJanitor } from "./janitor.ts";
 import type { LeaderDeps, LeaderService } from "./leader-deps.ts";
+import { startNotifier } from "./notifier.ts";
 import { startUndertaker } from "./undertaker.ts";
 
 export type Leader = { isLeading(): boolean; stop(): Promise<void> };
 
-export function followElection(deps: Omit<LeaderDeps, "term"> & { election: Election }, options: { lostAfterMs: number }): Leader {
+export function followElection(
+  deps: Omit<LeaderDeps, "term"> & { election: Election; send: Sender },
+  options: { lostAfterMs: number },
+  /** Starts the services that are no part of this folder. */
+  others: (own: LeaderDeps) => readonly LeaderService[],
+): Leader {
   const { election, log } = deps;
   let services: LeaderService[] = [];
   /** Terms are handled one after the other. */
@@ -24,7 +31,7 @@ export function followElection(deps: Omit<LeaderDeps, "term"> & { election: Elec
     await Promise.all([deps.views.jobs, deps.views.nodes, deps.views.alive, deps.views.procs, deps.views.stats].map((view) => view.synced));
     if (term.ended.aborted) return;
     const filer = startFiler(own);
-    services = [filer, startDispatcher(own), startUndertaker({ ...own, filer }, options), startJanitor(own)];
+    services = [filer, startDispatcher(own), startUndertaker({ ...own, filer }, options), startJanitor(own), startNotifier(own), ...others(own)];
     log.info({ term: term.revision }, "leader services started");
   }
 

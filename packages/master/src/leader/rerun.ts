@@ -7,6 +7,7 @@ import { type Clock, toIso } from "fleetcron-shared/base/clock";
 import { hash32 } from "fleetcron-shared/base/hash";
 import type { IdSource } from "fleetcron-shared/base/ids";
 import type { Order } from "fleetcron-shared/model/facts";
+import { parseTaskOrderId } from "fleetcron-shared/model/pipeline/request";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import type { LeaseId, Op } from "fleetcron-shared/store/kv";
 import { encode } from "fleetcron-shared/wire/codec";
@@ -23,6 +24,8 @@ type RerunDeps = { keys: Keys; views: Views; clock: Pick<Clock, "now">; newId: I
 /** The order, or undefined when the job does not ask for one, has run out of attempts, is gone, or matches no node. */
 export function rerunOrder(deps: RerunDeps, lease: LeaseId, record: ExecutionRecord): Op | undefined {
   const { keys, views } = deps;
+  // A pipeline has its own way to try again.
+  if (parseTaskOrderId(record.orderId) !== undefined) return undefined;
   const entry = views.jobs.get(keys.job(record.jobGroup, record.jobId));
   if (entry === undefined || entry.job.kind === "common" || entry.job.onNodeLost !== "rerun") return undefined;
   if (record.attempt > entry.job.retry.limit + MAX_RERUNS) return undefined;

@@ -17,9 +17,13 @@ export function countRecord(stats: JobStats, record: ExecutionRecord): JobStats 
     return { ...next, lostCount: stats.lostCount + 1, streak: record.finalAttempt ? lower(stats.streak) : stats.streak };
   }
   const runs = Math.min(stats.successCount + stats.failureCount + 1, AVERAGE_OVER);
-  const avgTimeMs = stats.avgTimeMs + ((record.durationMs ?? 0) - stats.avgTimeMs) / runs;
-  if (record.success) return { ...next, avgTimeMs, successCount: stats.successCount + 1, streak: Math.max(stats.streak, 0) + 1 };
-  return { ...next, avgTimeMs, failureCount: stats.failureCount + 1, streak: record.finalAttempt ? lower(stats.streak) : stats.streak };
+  const away = (record.durationMs ?? 0) - stats.avgTimeMs;
+  const deviation = stats.deviationMs ?? 0;
+  // The first run has nothing to differ from.
+  const deviationMs = runs === 1 ? 0 : deviation + (Math.abs(away) - deviation) / runs;
+  const time = { avgTimeMs: stats.avgTimeMs + away / runs, deviationMs };
+  if (record.success) return { ...next, ...time, successCount: stats.successCount + 1, streak: Math.max(stats.streak, 0) + 1 };
+  return { ...next, ...time, failureCount: stats.failureCount + 1, streak: record.finalAttempt ? lower(stats.streak) : stats.streak };
 }
 
 /** `stats` as if the provisional `lost` record had not been counted: its true record is about to be. */

@@ -19,8 +19,11 @@ import {
 } from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import type { ApplyChange, ApplyResult } from "../http/api-schema.ts";
-import { type JobRef, toKey } from "../job-ref.ts";
-import type { CheckedJob } from "./file-checker-protocol.ts";
+import { fromKey, type JobRef, toKey } from "../job-ref.ts";
+import { describeChannel, planChannels, writeChannels } from "./apply-channels.ts";
+import { describePipeline, planPipelines, writePipelines } from "./apply-pipelines.ts";
+import { missingChannels } from "./channels.ts";
+import type { CheckedChannel, CheckedJob } from "./file-checker-protocol.ts";
 import { ticksOf } from "./next-ticks.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { readKeys } from "./read-keys.ts";
@@ -47,15 +50,36 @@ type Step = { readonly ref: JobRef; readonly before: Current | undefined; readon
 export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<ApplyResult> {
   const turn = createTurns(deps.clock);
   const checked = await deps.fileChecker.check(request.files, deps.clock.now());
-  const jobs = checked.filter(({ group }) => request.group === undefined || group === request.group);
+  const jobs = checked.jobs.filter(({ group }) => request.group === undefined || group === request.group);
+  await checkChannelNames(deps, jobs, checked.channels);
+  const channels = await planChannels(deps, checked.channels);
+  const wanted = checked.pipelines.filter(({ group }) => request.group === undefined || group === request.group);
   const steps = await plan(deps, jobs, request.prune, turn);
+  const pipelines = await planPipelines(deps, wanted, request.prune, jobsAfter(deps, steps));
+  const channelRevision = request.dryRun ? undefined : await writeChannels(deps, channels);
   const revisions = request.dryRun ? new Map<string, Revision>() : await write(deps, steps);
-  const changes: ApplyChange[] = [];
+  const pipelineRevisions = request.dryRun ? new Map<string, Revision>() : await writePipelines(deps, pipelines);
+  const changes = channels.map((step) => describeChannel(step, channelRevision));
   for (const step of steps) {
     changes.push(describe(deps, step, revisions.get(toKey(step.ref))));
     await turn();
   }
+  for (const step of pipelines) changes.push(describePipeline(step, pipelineRevisions.get(toKey(step.ref))));
   return { dryRun: request.dryRun, changes };
+}
+
+/** Jobs as they will be once the steps are done. */
+function jobsAfter(deps: OpsDeps, steps: readonly Step[]): (key: string) => JobSpec | undefined {
+  const known = new Map(steps.map(({ ref, after }) => [toKey(ref), after?.spec]));
+  return (key) => (known.has(key) ? known.get(key) : deps.views.jobs.get(deps.keys.job(fromKey(key).group, fromKey(key).id))?.stored.spec);
+}
+
+/** Throws `input/invalid` when a rule names a channel that is neither there nor in the files. */
+async function checkChannelNames(deps: OpsDeps, jobs: readonly CheckedJob[], channels: readonly CheckedChannel[]): Promise<void> {
+  const users = jobs.map(({ group, id, spec }) => ({ path: `jobs.${group}/${id}`, rules: spec.notify }));
+  const coming = channels.map(({ name }) => name);
+  const issues = await missingChannels(deps, users, coming);
+  if (issues.length > 0) throw new AppError("input/invalid", "the files name channels that are not there", { issues });
 }
 
 async function plan(deps: OpsDeps, jobs: readonly CheckedJob[], prune: boolean, turn: () => Promise<void>): Promise<Step[]> {

@@ -8,16 +8,23 @@ import type { Clock } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { JobFile } from "fleetcron-shared/model/job-file";
-import type { CheckedJob, FromChecker, ToChecker } from "./file-checker-protocol.ts";
+import type { CheckedChannel, CheckedJob, CheckedPipeline, FromChecker, ToChecker } from "./file-checker-protocol.ts";
 import { createTurns } from "./turns.ts";
 
+export type CheckedFiles = {
+  readonly jobs: readonly CheckedJob[];
+  readonly pipelines: readonly CheckedPipeline[];
+  readonly channels: readonly CheckedChannel[];
+};
+
 export type FileChecker = {
-  /** The jobs of the files; throws like `parseJobFiles`, with the checks of their meaning. */
-  check(files: readonly JobFile[], nowMs: number): Promise<CheckedJob[]>;
+  /** What is in the files; throws like `parseJobFiles`, with the checks of their meaning. */
+  check(files: readonly JobFile[], nowMs: number): Promise<CheckedFiles>;
   close(): Promise<void>;
 };
 
-type Request = { readonly portions: string[]; resolve(portions: readonly string[]): void; reject(error: AppError): void };
+type Answer = { readonly portions: readonly string[] } & Omit<CheckedFiles, "jobs">;
+type Request = { readonly portions: string[]; resolve(answer: Answer): void; reject(error: AppError): void };
 
 /** Starts the thread. */
 export function openFileChecker(deps: { clock: Pick<Clock, "mono" | "sleep">; log: Log }): FileChecker {
@@ -48,16 +55,16 @@ export function openFileChecker(deps: { clock: Pick<Clock, "mono" | "sleep">; lo
     if (request === undefined) return;
     if (message.t === "jobs") return void request.portions.push(message.jobs);
     requests.delete(message.id);
-    if (message.t === "end") request.resolve(request.portions);
+    if (message.t === "end") request.resolve({ portions: request.portions, pipelines: message.pipelines, channels: message.channels });
     else {
       const { code, message: text, hint, issues } = message;
       request.reject(new AppError(code, text, { issues, ...(hint === undefined ? {} : { hint }) }));
     }
   }
 
-  function ask(files: readonly JobFile[], nowMs: number): Promise<readonly string[]> {
+  function ask(files: readonly JobFile[], nowMs: number): Promise<Answer> {
     if (closed) return Promise.reject(new AppError("server/not-ready", "the master is stopping"));
-    const { promise, resolve, reject } = Promise.withResolvers<readonly string[]>();
+    const { promise, resolve, reject } = Promise.withResolvers<Answer>();
     const id = ++requested;
     requests.set(id, { portions: [], resolve, reject });
     worker ??= start();
@@ -69,11 +76,12 @@ export function openFileChecker(deps: { clock: Pick<Clock, "mono" | "sleep">; lo
     async check(files, nowMs) {
       const turn = createTurns(clock);
       const jobs: CheckedJob[] = [];
-      for (const portion of await ask(files, nowMs)) {
+      const { portions, ...others } = await ask(files, nowMs);
+      for (const portion of portions) {
         jobs.push(...(JSON.parse(portion) as CheckedJob[]));
         await turn();
       }
-      return jobs;
+      return { jobs, ...others };
     },
     async close() {
       closed = true;

@@ -54,7 +54,16 @@ async function withOps(fault: Fault, check: (deps: OpsDeps, direct: Kv) => Promi
   const fileChecker = openFileChecker(base);
   const orderLease = createOrderLease(base);
   const newId = createIdSource(base);
-  const deps = { ...base, newId, views, fileChecker, orderLease, timetable: createTimetable("UTC") };
+  const deps = {
+    ...base,
+    newId,
+    views,
+    fileChecker,
+    orderLease,
+    timetable: createTimetable("UTC"),
+    logStreams: { open: () => Promise.reject(new Error("nothing is followed here")) as never, close() {} },
+    send: () => Promise.reject(new Error("nothing is sent here")),
+  };
   await putJob(deps, REF, SPEC, undefined);
   await orderLease.current();
   left = fault.times;

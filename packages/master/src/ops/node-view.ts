@@ -1,5 +1,5 @@
 /** A node as the API shows it: its registration and its presence. */
-import type { NodeView } from "../http/api-schema.ts";
+import type { ConditionView, NodeView } from "../http/api-schema.ts";
 import type { NodeEntry } from "../views.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 
@@ -16,5 +16,12 @@ export function nodeView(deps: Pick<OpsDeps, "keys" | "views">, entry: NodeEntry
     queued: alive?.queued ?? 0,
     observedRevision: alive?.observedRevision ?? null,
     onlineSince: alive?.startedAt ?? null,
+    conditions: conditionsOf(deps, info.id),
   };
+}
+
+function conditionsOf(deps: Pick<OpsDeps, "views">, id: string): ConditionView[] {
+  const conditions: ConditionView[] = [];
+  for (const [, { v: _, revision: __, node, ...condition }] of deps.views.conditions.entries()) if (node === id) conditions.push(condition);
+  return conditions.sort((a, b) => (a.type < b.type ? -1 : 1));
 }

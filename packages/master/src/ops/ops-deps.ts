@@ -2,11 +2,14 @@
 import type { Clock } from "fleetcron-shared/base/clock";
 import type { IdSource } from "fleetcron-shared/base/ids";
 import type { Log } from "fleetcron-shared/base/log";
+import type { Random } from "fleetcron-shared/base/random";
 import type { Kv } from "fleetcron-shared/store/kv";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Timetable } from "../timetable.ts";
 import type { Views } from "../views.ts";
+import type { Sender } from "../notify/sender.ts";
 import type { FileChecker } from "./file-checker.ts";
+import type { LogStreams } from "./log-streams.ts";
 import type { OrderLease } from "./order-lease.ts";
 
 export type OpsDeps = {
@@ -14,9 +17,12 @@ export type OpsDeps = {
   readonly keys: Keys;
   readonly clock: Clock;
   readonly log: Log;
+  readonly random: Random;
   readonly newId: IdSource;
   readonly views: Views;
   readonly timetable: Timetable;
   readonly orderLease: OrderLease;
   readonly fileChecker: FileChecker;
+  readonly logStreams: LogStreams;
+  readonly send: Sender;
 };

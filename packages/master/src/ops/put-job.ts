@@ -7,6 +7,7 @@ import { absent, unchanged } from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import { type JobRef, toKey } from "../job-ref.ts";
 import { type JobEntry, jobEntry } from "../views.ts";
+import { missingChannels } from "./channels.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { putUnder } from "./settle.ts";
 import { submitted } from "./stored-job.ts";
@@ -19,6 +20,8 @@ export async function putJob(
   ifRevision: number | undefined,
 ): Promise<{ entry: JobEntry; created: boolean }> {
   const checked = parseJobSpec(ref.group, ref.id, spec, deps.clock.now());
+  const issues = await missingChannels(deps, [{ path: `jobs.${toKey(ref)}`, rules: checked.notify }]);
+  if (issues.length > 0) throw new AppError("input/invalid", `the job ${toKey(ref)} is not accepted`, { issues });
   const key = deps.keys.job(ref.group, ref.id);
   const before = await deps.kv.get(key);
   if (ifRevision !== undefined && ifRevision !== (before?.modRevision ?? 0)) throw conflict(ref, ifRevision, before?.modRevision);

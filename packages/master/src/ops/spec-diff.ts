@@ -1,4 +1,4 @@
-/** What differs between two job specs, field by field. Pure. */
+/** What differs between two specs, field by field. Pure. */
 import { isDeepStrictEqual } from "node:util";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
 
@@ -8,7 +8,7 @@ export function sameSpec(a: JobSpec, b: JobSpec): boolean {
 }
 
 /** Lines such as `- rules[0].timer: "0 2 * * *"` and `+ rules[0].timer: "0 3 * * *"`, in the order of the fields. */
-export function specDiff(before: JobSpec | undefined, after: JobSpec | undefined): string[] {
+export function specDiff(before: object | undefined, after: object | undefined): string[] {
   const was = flatten(before);
   const becomes = flatten(after);
   const lines: string[] = [];

@@ -91,6 +91,9 @@ const SKIPPED = {
   capacity: "the node had no room",
   misfireSkip: "it had passed while no agent was there, and the job's misfire policy does not run it late",
   cancelled: "it was cancelled",
+  policy: "the host's own policy does not allow it",
+  secrets: "the node has no value for one of its secrets",
+  diskFull: "the disk of the node was full",
 } as const;
 
 const MISSED = {

@@ -18,6 +18,8 @@ export type NodeInfo = {
   readonly startedAt: string;
   readonly bootId: string;
   readonly pid: number;
+  /** What secrets for this node are encrypted for (secret-box.ts). */
+  readonly publicKey?: string;
   /** Set while the node takes no new work. */
   readonly drain?: { readonly by: string; readonly at: string };
 };
@@ -97,9 +99,57 @@ export type Order =
       readonly job: string;
       readonly by: string;
       readonly orderedAt: string;
-    };
+    }
+  | LogOrder;
 
-/** `proc/<node>/<group>/<job>/<pid>` (session lease): a process that runs now. */
+/**
+ * Show an execution's log under `log/<execution>/<order>/`: a part of it, or with `follow` all that comes. Holds while its key exists
+ * (the master's session lease): who no longer reads deletes it. Offsets count the bytes that the process has written, cut ones too.
+ */
+export type LogOrder = {
+  readonly v: 1;
+  readonly type: "log";
+  readonly id: string;
+  readonly execution: string;
+  /** Default: the attempt that is on. */
+  readonly attempt?: number;
+  /** Show what comes, too: to the end of the execution, or with `single` of the attempt. */
+  readonly follow: boolean;
+  readonly single?: boolean;
+  /** Begin at this offset (of the first attempt that is shown); default 0. */
+  readonly from?: number;
+  /** Begin so many lines before the end. */
+  readonly tail?: number;
+  /** End after so many lines. */
+  readonly head?: number;
+  /** End after so many bytes. */
+  readonly bytes?: number;
+  readonly by: string;
+  readonly orderedAt: string;
+};
+
+/** `log/<execution>/<order>/<seq>` (a lease of a minute): a piece of a log, or a mark. */
+export type LogChunk = {
+  readonly v: 1;
+  readonly attempt: number;
+  /** [from, to) are the offsets of the bytes in here. */
+  readonly from: number;
+  readonly to: number;
+  /** Bytes right before `from` that are left out: cut off the middle of a long log, or written faster than they may be shown. */
+  readonly skipped?: { readonly bytes: number; readonly why: "cut" | "fast" };
+  /** The bytes, in one of three forms: as they are when they are UTF-8, base64, or base64 of their raw deflate. */
+  readonly text?: string;
+  readonly base64?: string;
+  readonly deflated?: string;
+  /** How many bytes the process had written so far. */
+  readonly size: number;
+  /** This node has no log of this attempt (any more). */
+  readonly gone?: boolean;
+  /** Nothing follows: the part (or this attempt, when it was over before it was followed) is complete, or the execution has ended. */
+  readonly end?: "part" | "ended";
+};
+
+/** `proc/<node>/<group>/<job>/<pid>` (session lease): a process that runs now; pid 0: an execution that waits since before its agent was started again. */
 export type Proc = {
   readonly v: 1;
   readonly execution: string;
@@ -131,6 +181,9 @@ export type LockLast = { readonly v: 1; readonly execution: string; readonly end
 /** `locks/<group>/<job>/next` (session lease): who runs the `alone` job next; `replace` asks the holder to end now. */
 export type LockNext = { readonly v: 1; readonly node: string; readonly execution: string; readonly at: string; readonly replace: boolean };
 
+/** A streak of failures. `told`: the notify rules that have told of it, by their hash. */
+export type Failing = { readonly final: number; readonly attempts: number; readonly told?: readonly string[] };
+
 /** `stats/<group>/<job>`. */
 export type JobStats = {
   readonly v: 1;
@@ -140,8 +193,12 @@ export type JobStats = {
   readonly lostCount: number;
   /** Mean over attempts that ran; moving average with weight 1/16 after the first 16. */
   readonly avgTimeMs: number;
+  /** Mean distance of attempts that ran from `avgTimeMs`, moving likewise. */
+  readonly deviationMs?: number;
   /** Positive: successes in a row; negative: final failures in a row. */
   readonly streak: number;
+  /** Jobs with notify rules: what fails now, by node; interval and alone jobs fail as one, under `*`. */
+  readonly failing?: Readonly<Record<string, Failing>>;
   readonly last?: {
     readonly record: string;
     readonly success: boolean;
@@ -149,6 +206,30 @@ export type JobStats = {
     readonly endTime: string;
     readonly nodeId: string;
   };
+};
+
+/** `globals/<NAME>`: a variable of the cluster, set by a job's result or by an operator. `at` is the end of the attempt: a result that ended earlier does not replace it. */
+export type GlobalValue = {
+  readonly v: 1;
+  readonly value: string;
+  readonly at: string;
+  /** Whose result it was; absent when an operator has set it. */
+  readonly execution?: string;
+  readonly job?: string;
+  readonly node?: string;
+  /** The token of the operator who has set it. */
+  readonly by?: string;
+};
+
+/** `conditions/<node>/<type>`: what a job's result says of its node. */
+export type NodeCondition = {
+  readonly v: 1;
+  readonly status: string;
+  readonly message?: string;
+  /** The end of the attempt that said so. */
+  readonly at: string;
+  readonly execution: string;
+  readonly job: string;
 };
 
 /** `leader` (session lease). */

@@ -10,6 +10,9 @@ import { JOB_DEFAULTS, ruleIdAt } from "./job-compile.ts";
 import { ID_PATTERN } from "./job-fields.ts";
 import { jobSchema } from "./job-schema.ts";
 import type { CommandSpec, JobSpec, RuleSpec } from "./job-spec.ts";
+import { checkNotifyRules } from "./notify-rules.ts";
+import { checkParams } from "./pipeline/param-schema.ts";
+import { mayUseSecret, SHARED_GROUP, secretRef } from "./secret.ts";
 
 /** A job as JSON may not be larger: values in etcd stay under 64 KiB, and the master adds the nodes that share a job to what it sends them. */
 export const MAX_SPEC_BYTES = 56 * 1024;
@@ -33,7 +36,7 @@ export function parseJobSpec(group: string, id: string, value: unknown, nowMs: E
 }
 
 /** Whether `group` and `id` may name a job. */
-export function checkIdentity(group: string, id: string): ShapeIssue[] {
+export function checkIdentity(group: string, id: string, noun = "job"): ShapeIssue[] {
   const wrong = (
     [
       ["group", group],
@@ -43,7 +46,7 @@ export function checkIdentity(group: string, id: string): ShapeIssue[] {
   const form = "1 to 63 of a-z, 0-9, dot, underscore, dash; begins with a letter or digit";
   return wrong.map(([part, text]) => ({
     path: [],
-    message: `${found(text)} as the ${part} of a job; it is not of the allowed form`,
+    message: `${found(text)} as the ${part} of a ${noun}; it is not of the allowed form`,
     hint: form,
   }));
 }
@@ -51,7 +54,9 @@ export function checkIdentity(group: string, id: string): ShapeIssue[] {
 /** The checks of `checkJob` without the identity; paths begin inside the spec. */
 export function checkMeaning(group: string, id: string, spec: JobSpec, nowMs: EpochMs): ShapeIssue[] {
   const bytes = Buffer.byteLength(JSON.stringify(spec));
-  const issues = [...checkKind(spec), ...checkTimes(spec), ...checkCommand(spec.run.command)];
+  const issues = [...checkKind(spec), ...checkTimes(spec), ...checkCommand(spec.run.command), ...checkSecrets(group, spec)];
+  for (const issue of checkJobParams(spec)) issues.push({ ...issue, path: ["params", ...issue.path] });
+  for (const issue of checkNotifyRules(spec.notify ?? [])) issues.push({ ...issue, path: ["notify", ...issue.path] });
   if (bytes > MAX_SPEC_BYTES) {
     const message = `the job takes ${(bytes / 1024).toFixed(1)} KiB as JSON; at most ${formatSize(MAX_SPEC_BYTES)} are stored`;
     issues.push({ path: [], message, hint: "put long scripts and input into files on the nodes" });
@@ -132,6 +137,28 @@ function checkCommand(command: CommandSpec): ShapeIssue[] {
     issues.push({ path: [...path, "shell"], message: "argv is run without a shell", hint: "remove shell, or use script" });
   }
   return issues;
+}
+
+function checkJobParams(spec: JobSpec): ShapeIssue[] {
+  const params = spec.params ?? [];
+  const valueless = params.findIndex((param) => param.required === true && (param.value ?? "") === "");
+  if (valueless < 0 || spec.rules.length === 0 || spec.pause === true) return checkParams(params);
+  const message = `"${params[valueless]?.name}" is required and has no value, so the job's own rules could never run`;
+  return [...checkParams(params), { path: [valueless], message, hint: "give it a value, or pause the job: pipelines run it all the same" }];
+}
+
+function checkSecrets(group: string, spec: JobSpec): ShapeIssue[] {
+  return Object.entries(spec.secrets ?? {}).flatMap(([name, source]): ShapeIssue[] => {
+    const path = ["secrets", name];
+    if (Object.keys(source).length !== 1)
+      return [{ path, message: "exactly one source is needed", hint: "{ file: /path }, { env: NAME } or { secret: group/name }" }];
+    if (Object.hasOwn(spec.env ?? {}, name)) return [{ path, message: `${name} is in env too`, hint: "remove it from env" }];
+    if (source.env?.startsWith("FLEETCRON_"))
+      return [{ path: [...path, "env"], message: "the agent's own settings are not given to jobs", hint: "use another variable" }];
+    if (source.secret === undefined || mayUseSecret(secretRef(source.secret, group), group)) return [];
+    const hint = `move it to the group ${group}, or to ${SHARED_GROUP}, whose secrets every job may use`;
+    return [{ path: [...path, "secret"], message: `a job of the group ${group} may not use a secret of another group`, hint }];
+  });
 }
 
 function checkRule(seed: string, rule: RuleSpec, spec: JobSpec, nowMs: EpochMs): ShapeIssue[] {

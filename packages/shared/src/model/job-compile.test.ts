@@ -45,8 +45,10 @@ test("every absent field gets its default", (t) => {
     retry: { limit: 0, delayMs: 10_000, backoff: "fixed", maxDelayMs: 3_600_000, jitter: 0 },
     pause: false,
     env: {},
+    secrets: {},
     successExitCodes: [0],
     successOutput: undefined,
+    resultFrom: "file",
     retain: { count: 100, ageMs: 604_800_000 },
     log: { maxBytes: 67_108_864, tailBytes: 8192 },
   });

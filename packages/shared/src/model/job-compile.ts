@@ -6,19 +6,9 @@ import { type EpochMs, fromIso } from "../base/clock.ts";
 import { parseDuration } from "../base/duration.ts";
 import { AppError } from "../base/errors.ts";
 import { parseSize } from "../base/size.ts";
-import type { Job, Retry, Rule, Target } from "./job.ts";
+import type { Job, JobMeta, Retry, Rule, Target } from "./job.ts";
 import type { JobSpec, RetrySpec, RuleSpec, TargetSpec } from "./job-spec.ts";
-
-/** What identifies one stored form of a job, beside its spec. Times are RFC 3339. */
-export type JobMeta = {
-  readonly group: string;
-  readonly id: string;
-  /** etcd mod revision of `jobs/<group>/<id>`. */
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly submittedAt: string;
-};
+import { renderDefaults } from "./pipeline/params.ts";
 
 /** What an absent field of a job file means, in the units of `Job`. */
 export const JOB_DEFAULTS = {
@@ -33,8 +23,10 @@ export const JOB_DEFAULTS = {
   killGraceMs: 10_000,
   retry: { limit: 0, delayMs: 10_000, backoff: "fixed", maxDelayMs: 3_600_000, jitter: 0 },
   successExitCodes: [0],
+  resultFrom: "file",
   retain: { count: 100, ageMs: 7 * 86_400_000 },
   log: { maxBytes: 64 * 2 ** 20, tailBytes: 8 * 2 ** 10 },
+  notify: [],
 } as const satisfies Partial<Job>;
 
 /** The default shell of `run.command.script`. */
@@ -43,7 +35,8 @@ export const DEFAULT_SHELL: readonly string[] = ["/bin/sh", "-c"];
 const ANY_TARGET: Target = { nodes: [], labels: {}, exclude: [], prefer: [] };
 
 /** The job of `spec`; throws `internal/bug` when a stored value could never have passed the check. */
-export function compileJob(meta: JobMeta, spec: JobSpec): Job {
+export function compileJob(meta: JobMeta, given: JobSpec): Job {
+  const spec = given.params === undefined ? given : renderDefaults(given, given.params);
   const kind = spec.kind ?? JOB_DEFAULTS.kind;
   return {
     key: `${meta.group}/${meta.id}`,
@@ -70,8 +63,10 @@ export function compileJob(meta: JobMeta, spec: JobSpec): Job {
     retry: spec.retry === undefined ? JOB_DEFAULTS.retry : compileRetry(spec.retry),
     pause: spec.pause ?? false,
     env: spec.env ?? {},
+    secrets: spec.secrets ?? {},
     successExitCodes: spec.success?.exitCodes ?? JOB_DEFAULTS.successExitCodes,
     successOutput: spec.success?.output,
+    resultFrom: spec.resultFrom ?? JOB_DEFAULTS.resultFrom,
     retain: {
       count: spec.retain?.count ?? JOB_DEFAULTS.retain.count,
       ageMs: duration("retain.age", spec.retain?.age, JOB_DEFAULTS.retain.ageMs),
@@ -80,7 +75,13 @@ export function compileJob(meta: JobMeta, spec: JobSpec): Job {
       maxBytes: size("log.maxBytes", spec.log?.maxBytes, JOB_DEFAULTS.log.maxBytes),
       tailBytes: size("log.tailBytes", spec.log?.tailBytes, JOB_DEFAULTS.log.tailBytes),
     },
+    notify: spec.notify ?? JOB_DEFAULTS.notify,
+    source: { meta: metaOf(meta), spec: given },
   };
+}
+
+function metaOf({ group, id, revision, createdAt, updatedAt, submittedAt }: JobMeta): JobMeta {
+  return { group, id, revision, createdAt, updatedAt, submittedAt };
 }
 
 /** The id of the rule at `index` (from 0): its own, else `r1`, `r2` … by position. */

@@ -7,6 +7,7 @@ import { expected, found } from "../base/zod-issues.ts";
 
 /** The identity of a job is `group/id`, each of this form; rule ids too. */
 export const ID_PATTERN = /^[a-z0-9][a-z0-9._-]{0,62}$/;
+const SECRET_PATTERN = /^([a-z0-9][a-z0-9._-]{0,62}\/)?[a-z0-9][a-z0-9._-]{0,62}$/;
 export const ENV_NAME_PATTERN = /^[A-Za-z_][A-Za-z0-9_]*$/;
 const NODE_ID_PATTERN = /^[A-Za-z0-9._:@-]{1,128}$/;
 const LABEL_NAME_PATTERN = /^[A-Za-z0-9][A-Za-z0-9._/-]{0,126}$/;
@@ -100,6 +101,23 @@ export const regexText = rawText("a regular expression", 1000).refine(isRegex, {
 export const envName = pattern("a variable name", ENV_NAME_PATTERN, "letters, digits and underscore; does not begin with a digit").refine(
   (name) => !name.startsWith("FLEETCRON_"),
   { error: expected("a name that does not begin with FLEETCRON_", "those are set by the agent") },
+);
+
+const secretName = pattern("a secret's name", SECRET_PATTERN, "group/name, or name in the job's own group");
+
+/** Where a secret comes from. A value written here by mistake is not repeated in the error. */
+export const secretSource = z.strictObject(
+  {
+    file: absolutePath.describe("A file on the node's host, read by the agent; one line end at its end is left out.").exactOptional(),
+    env: pattern("a variable name", ENV_NAME_PATTERN).describe("A variable of the agent's own environment.").exactOptional(),
+    secret: secretName.describe("A secret stored with `fleetcron secret set`: group/name, or name in the job's own group.").exactOptional(),
+  },
+  {
+    error: (issue) =>
+      issue.code === "unrecognized_keys"
+        ? "file\nenv\nsecret"
+        : "the source of a secret is expected, never its value\n{ file: /path }, { env: NAME } or { secret: group/name }",
+  },
 );
 
 /** A value of a job's own label: what a selector can compare with. */

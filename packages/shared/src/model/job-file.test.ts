@@ -55,6 +55,7 @@ const FULL = `jobs:
       jitter: 0.5
     pause: false
     env: { LANG: C }
+    secrets: { PGPASSWORD: { secret: password }, TOKEN: { env: TOKEN }, KEY: { file: /etc/key } }
     success:
       exitCodes: [0, 2]
       output: "^ok"
@@ -146,6 +147,8 @@ const wrongValues: [string, RegExp, RegExp?][] = [
   ["env: { FLEETCRON_JOB: x }", /does not begin with FLEETCRON_/],
   ["env: { PORT: 8080 }", /found the number 8080; text/, /"8080"/],
   ['env: { A: "x\\0y" }', /NUL/],
+  ["secrets: { A: hunter2 }", /^the source of a secret is expected, never its value$/],
+  ["secrets: { A: { secret: a/b/c } }", /found "a\/b\/c"; a secret's name is expected/],
   ['name: "a\\nb"', /line break/],
   ['name: "\\e[31mred"', /control character/],
   ["success: { exitCodes: [] }", /at least 1/],
@@ -244,7 +247,7 @@ const files: [string, string | Uint8Array, number, RegExp][] = [
   ["only a comment", "# nothing\n", 1, /the file is empty/],
   ["text", "hello\n", 1, /found "hello"; a job file is a mapping/],
   ["null jobs", "jobs:\n", 1, /has no value/],
-  ["other top level", "pipelines: {}\n", 1, /no such field at the top/],
+  ["other top level", "deployments: {}\n", 1, /no such field at the top/],
   ["misspelt top level", "\njob: {}\n", 2, /no such field at the top/],
   ["a tab", "jobs:\n\ta/b: {}\n", 2, /a tab is used to indent/],
   ["duplicate keys", job("    name: a\n    name: b\n"), 6, /"name" is given twice/],

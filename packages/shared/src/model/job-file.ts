@@ -1,5 +1,5 @@
 /**
- * Job files: `jobs:` with any number of jobs keyed by group/id, YAML or JSON, several documents if need be. Reports everything that is wrong,
+ * Job files: `jobs:` and `pipelines:` keyed by group/id and `channels:` by name, any number of each, YAML or JSON, several documents if need be. Reports everything that is wrong,
  * with file, line and path, and gives no job out unless all are right.
  */
 
@@ -8,14 +8,16 @@ import { AppError, type Issue } from "../base/errors.ts";
 import { suggest } from "../base/suggest.ts";
 import { type PathPart, readYaml, type YamlDocument } from "../base/yaml-source.ts";
 import { checkShape, found, toIssue } from "../base/zod-issues.ts";
+import { type ParsedChannel, readChannels } from "./channel-file.ts";
 import { checkIdentity, checkMeaning } from "./job-check.ts";
 import { jobSchema } from "./job-schema.ts";
 import type { JobSpec } from "./job-spec.ts";
+import { type ParsedPipeline, readPipelines } from "./pipeline/pipeline-file.ts";
 
 /** The group of a job whose key has no slash. */
 export const DEFAULT_GROUP = "default";
 /** What may stand at the top of a file: `$schema` is for editors. */
-export const FILE_FIELDS = ["jobs", "$schema"] as const;
+export const FILE_FIELDS = ["jobs", "pipelines", "channels", "$schema"] as const;
 
 /** A job as a file holds it, with its place. */
 export type ParsedJob = {
@@ -39,21 +41,30 @@ export function parseJobFile(text: string | Uint8Array, file: string, check?: Jo
   return parseJobFiles([{ name: file, text }], check);
 }
 
-/** The jobs of several files together: no id may be used twice. Throws like `parseJobFile`, with the issues of all files. */
-export function parseJobFiles(files: readonly JobFile[], check: JobCheck = () => []): ParsedJob[] {
+/** The jobs of several files together. */
+export function parseJobFiles(files: readonly JobFile[], check?: JobCheck): ParsedJob[] {
+  return parseFiles(files, check).jobs;
+}
+
+/** All that files hold. */
+export type FileContents = { readonly jobs: ParsedJob[]; readonly pipelines: ParsedPipeline[]; readonly channels: ParsedChannel[] };
+
+/** Everything in several files together: no id may be used twice. Throws like `parseJobFile`, with the issues of all files. */
+export function parseFiles(files: readonly JobFile[], check: JobCheck = () => []): FileContents {
   const issues: Issue[] = [];
   const refused: AppError[] = [];
-  const jobs = new Map<string, ParsedJob>();
+  const contents: Found = { jobs: new Map(), pipelines: new Map(), channels: new Map() };
   for (const file of files) {
     try {
-      readFile(file, check, jobs, issues);
+      readFile(file, check, contents, issues);
     } catch (thrown) {
       if (!(thrown instanceof AppError)) throw thrown;
       refused.push(thrown);
       issues.push(...thrown.issues);
     }
   }
-  if (issues.length === 0) return [...jobs.values()];
+  const { jobs, pipelines, channels } = contents;
+  if (issues.length === 0) return { jobs: [...jobs.values()], pipelines: [...pipelines.values()], channels: [...channels.values()] };
   const [first] = refused;
   if (first !== undefined && files.length === 1) throw first;
   const where = files.length === 1 ? (files[0]?.name ?? "") : `${files.length} files`;
@@ -68,16 +79,22 @@ export function meaningAt(nowMs: EpochMs): JobCheck {
     );
 }
 
-function readFile(file: JobFile, check: JobCheck, jobs: Map<string, ParsedJob>, issues: Issue[]): void {
+type Found = {
+  readonly jobs: Map<string, ParsedJob>;
+  readonly pipelines: Map<string, ParsedPipeline>;
+  readonly channels: Map<string, ParsedChannel>;
+};
+
+function readFile(file: JobFile, check: JobCheck, into: Found, issues: Issue[]): void {
   const { documents, issues: syntax } = readYaml(file.text, file.name);
   issues.push(...syntax);
   if (syntax.length > 0) return;
   if (documents.length === 0)
     issues.push({ file: file.name, line: 1, message: "the file is empty", hint: "a job file begins with `jobs:`" });
-  for (const document of documents) readDocument(file.name, document, check, jobs, issues);
+  for (const document of documents) readDocument(file.name, document, check, into, issues);
 }
 
-function readDocument(file: string, document: YamlDocument, check: JobCheck, jobs: Map<string, ParsedJob>, issues: Issue[]): void {
+function readDocument(file: string, document: YamlDocument, check: JobCheck, into: Found, issues: Issue[]): void {
   const report = (path: readonly PathPart[], message: string, hint?: string) =>
     issues.push({
       ...toIssue({ path: [], message }, path, { file, line: document.lineOf(path) }),
@@ -86,11 +103,19 @@ function readDocument(file: string, document: YamlDocument, check: JobCheck, job
   const top = document.value;
   if (!isMapping(top)) return void report([], `${found(top)}; a job file is a mapping`, "it begins with `jobs:`");
   for (const name of Object.keys(top).filter((name) => !FILE_FIELDS.some((field) => field === name))) {
-    const near = suggest(name, ["jobs"]);
-    report([name], "there is no such field at the top of a file", near === undefined ? "allowed: jobs" : `did you mean "${near}"?`);
+    const allowed = FILE_FIELDS.filter((field) => field !== "$schema");
+    const near = suggest(name, allowed);
+    report(
+      [name],
+      "there is no such field at the top of a file",
+      near === undefined ? `allowed: ${allowed.join(", ")}` : `did you mean "${near}"?`,
+    );
   }
+  if (Object.hasOwn(top, "channels")) readChannels(file, document, top.channels, into.channels, issues);
+  if (Object.hasOwn(top, "pipelines"))
+    readPipelines({ file, document, defaultGroup: DEFAULT_GROUP }, top.pipelines, into.pipelines, issues);
   if (!Object.hasOwn(top, "jobs")) {
-    if (Object.keys(top).every((name) => name === "$schema")) report([], "the file holds no `jobs:`");
+    if (Object.keys(top).every((name) => name === "$schema")) report([], "the file holds no `jobs:`, `pipelines:` or `channels:`");
     return;
   }
   if (!isMapping(top.jobs))
@@ -100,8 +125,8 @@ function readDocument(file: string, document: YamlDocument, check: JobCheck, job
     const job = readJob(file, document, key, value, lines.get(key) ?? 1, issues);
     if (job === undefined) continue;
     const name = `${job.group}/${job.id}`;
-    const other = jobs.get(name);
-    if (other === undefined) jobs.set(name, job);
+    const other = into.jobs.get(name);
+    if (other === undefined) into.jobs.set(name, job);
     else report(["jobs", key], `the job ${name} is also in ${other.file}:${other.line}`, "keep one of them");
     issues.push(...check(job));
   }

@@ -19,11 +19,14 @@ import {
   rawText,
   regexText,
   ruleId,
+  secretSource,
   share,
   sizeField,
   userName,
 } from "./job-fields.ts";
 import type { CommandSpec, JobSpec, RetrySpec, RuleSpec, TargetSpec } from "./job-spec.ts";
+import { notifyRules } from "./notify-rules.ts";
+import { jobParams } from "./pipeline/param-schema.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -31,7 +34,8 @@ const YEAR = 365 * DAY;
 /** Longest script, argument, input or variable. */
 const MAX_TEXT = 48 * 1024;
 
-const target = fields({
+/** Which nodes. */
+export const targetSchema = fields({
   nodes: list(nodeId, "node ids").describe("Exact node ids. With labels too, both must hold.").exactOptional(),
   labels: mapping(labelName, labelCondition, "label names and conditions")
     .describe('Conditions on labels, all of which must hold: value, "!=value", [one, of, these], "*" (has the label), "!*" (has it not).')
@@ -53,7 +57,7 @@ const rule = fields({
     )
     .exactOptional(),
   timezone: line("a time zone", 64).describe("IANA name such as Europe/Berlin. Default: the cluster's, UTC.").exactOptional(),
-  target: target.describe("Which nodes. Default: all.").exactOptional(),
+  target: targetSchema.describe("Which nodes. Default: all.").exactOptional(),
   from: instant.describe("No tick before this instant (RFC 3339 with offset).").exactOptional(),
   until: instant.describe("No tick after this instant (RFC 3339 with offset).").exactOptional(),
   jitter: durationField(0, DAY)
@@ -83,6 +87,21 @@ const command = fields({
   stdin: rawText("text", MAX_TEXT, 0).describe("Standard input. Default: empty.").exactOptional(),
   umask: octal.describe('Octal, in quotes, such as "027".').exactOptional(),
   nice: wholeNumber(-20, 19).describe("Scheduling priority: 19 is the most modest.").exactOptional(),
+  limits: fields({
+    nofile: wholeNumber(8, 2 ** 20)
+      .describe("Open files of each process.")
+      .exactOptional(),
+    memory: sizeField(2 ** 20, 2 ** 50)
+      .describe(
+        "Memory: of the whole tree where the agent may use cgroups with a memory controller (beyond it: `oom`), else the address space of each process.",
+      )
+      .exactOptional(),
+    cpu: durationField(1000, 365 * DAY)
+      .describe("Cpu time of each process; beyond it SIGXCPU, and SIGKILL 5 s of cpu time later.")
+      .exactOptional(),
+  })
+    .describe("What the command may use. Default: as the agent.")
+    .exactOptional(),
 }) satisfies z.ZodType<CommandSpec>;
 
 const retry = fields({
@@ -133,11 +152,18 @@ export const jobSchema = fields({
   env: mapping(envName, rawText("text", MAX_TEXT, 0), "variable names and values")
     .describe("Environment variables.")
     .exactOptional(),
+  params: jobParams.describe("Parameters that orders and pipelines can set.").exactOptional(),
+  secrets: mapping(envName, secretSource, "variable names and sources")
+    .describe("Environment variables whose values are not shown anywhere; each names a source: docs/secrets.md.")
+    .exactOptional(),
   success: fields({
     exitCodes: list(wholeNumber(0, 255), "exit codes", { min: 1, max: 256 }).describe("Default: [0].").exactOptional(),
     output: regexText.describe("A regular expression that the end of the output must match too.").exactOptional(),
   })
     .describe("What counts as success.")
+    .exactOptional(),
+  resultFrom: choice(["file", "stderr"])
+    .describe("Where the command writes its result: to the file named by $FLEETCRON_RESULT (default), or to stderr, as JSON.")
     .exactOptional(),
   retain: fields({
     count: wholeNumber(1, 10_000).describe("Newest records that are kept. Default: 100.").exactOptional(),
@@ -149,7 +175,7 @@ export const jobSchema = fields({
     .exactOptional(),
   log: fields({
     maxBytes: sizeField(1024, 2 ** 40)
-      .describe("Most that is kept of an execution's output, on the node. Default: 64MiB.")
+      .describe("Most that is kept of an execution's output, on the node: its beginning and its end (docs/logs.md). Default: 64MiB.")
       .exactOptional(),
     tailBytes: sizeField(0, 16 * 1024)
       .describe("End of the output that the record carries. Default: 8KiB.")
@@ -157,4 +183,5 @@ export const jobSchema = fields({
   })
     .describe("How much output is kept.")
     .exactOptional(),
+  notify: notifyRules.describe("Who is told about what (notifications.md).").exactOptional(),
 }) satisfies z.ZodType<JobSpec>;

@@ -3,10 +3,15 @@
  * The schema that checks it is job-schema.ts; the form that programs compute with is job.ts.
  */
 
+import type { NotifyRule } from "./notify-rules.ts";
+import type { ParamSpec } from "./pipeline/pipeline-spec.ts";
+
 export type JobKind = "common" | "alone" | "interval";
 export type Overlap = "skip" | "queue" | "replace" | "allow";
 export type Misfire = "once" | "skip" | "all";
 export type RuleMode = "onlyonce" | "manyonce" | "cycle";
+/** Where a command writes its result: to the file named by `$FLEETCRON_RESULT`, or to stderr. */
+export type ResultFrom = "file" | "stderr";
 export type DstGap = "next" | "skip";
 export type DstFold = "first" | "second" | "both";
 
@@ -48,6 +53,17 @@ export type CommandSpec = {
   /** Octal text such as `"027"`. */
   readonly umask?: string;
   readonly nice?: number;
+  readonly limits?: LimitsSpec;
+};
+
+/** Of each process that the command starts; `memory` of all together where the host has cgroups to limit. */
+export type LimitsSpec = {
+  /** Open files. */
+  readonly nofile?: number;
+  /** A size such as `512MiB`. */
+  readonly memory?: string;
+  /** Cpu time as a duration such as `10m`. */
+  readonly cpu?: string;
 };
 
 /** Exactly one runner. Only `command` exists so far. */
@@ -61,6 +77,16 @@ export type RetrySpec = {
   readonly maxDelay?: string;
   /** Share of the delay that is random, 0…1. */
   readonly jitter?: number;
+};
+
+/** Where the value of a secret comes from; exactly one field. Never the value itself. */
+export type SecretSource = {
+  /** A file on the agent's host. */
+  readonly file?: string;
+  /** A variable of the agent's own environment. */
+  readonly env?: string;
+  /** `name` or `group/name` of a secret that `fleetcron secret set` has stored, encrypted for each node. */
+  readonly secret?: string;
 };
 
 export type JobSpec = {
@@ -84,9 +110,14 @@ export type JobSpec = {
   readonly retry?: RetrySpec;
   readonly pause?: boolean;
   readonly env?: Readonly<Record<string, string>>;
+  readonly params?: readonly ParamSpec[];
+  /** Environment variables whose values must not be seen. */
+  readonly secrets?: Readonly<Record<string, SecretSource>>;
   readonly success?: { readonly exitCodes?: readonly number[]; readonly output?: string };
+  readonly resultFrom?: ResultFrom;
   readonly retain?: { readonly count?: number; readonly age?: string };
   readonly log?: { readonly maxBytes?: string; readonly tailBytes?: string };
+  readonly notify?: readonly NotifyRule[];
 };
 
 /** The value of `jobs/<group>/<id>`. */

@@ -10,9 +10,12 @@ import type {
   LabelSelector,
   Misfire,
   Overlap,
+  ResultFrom,
   RuleMode,
   RunSpec,
+  SecretSource,
 } from "./job-spec.ts";
+import type { NotifyRule } from "./notify-rules.ts";
 
 export type Target = {
   readonly nodes: readonly string[];
@@ -71,10 +74,29 @@ export type Job = {
   readonly retry: Retry;
   readonly pause: boolean;
   readonly env: Readonly<Record<string, string>>;
+  readonly secrets: Readonly<Record<string, SecretSource>>;
   readonly successExitCodes: readonly number[];
   readonly successOutput: string | undefined;
+  readonly resultFrom: ResultFrom;
   readonly retain: { readonly count: number; readonly ageMs: number };
   readonly log: { readonly maxBytes: number; readonly tailBytes: number };
+  readonly notify: readonly NotifyRule[];
+  /** What it was compiled from. */
+  readonly source: JobSource;
 };
+
+/** What identifies one stored form of a job, beside its spec. Times are RFC 3339. */
+export type JobMeta = {
+  readonly group: string;
+  readonly id: string;
+  /** etcd mod revision of `jobs/<group>/<id>`. */
+  readonly revision: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+  readonly submittedAt: string;
+};
+
+/** Plain JSON that `compileJob` makes the same job of again, also in another version of the program. */
+export type JobSource = { readonly meta: JobMeta; readonly spec: JobSpec };
 
 export type { CommandSpec, JobSpec };

@@ -1,5 +1,7 @@
 /** What ended, was skipped or was lost: the execution record and its closed unions. One per attempt or skipped tick. */
 
+import type { ExecutionResult } from "./result.ts";
+
 /** How an attempt ended; the first cause wins. */
 export type Outcome =
   | { readonly type: "exit"; readonly code: number }
@@ -38,6 +40,9 @@ export type ExecutionRecord = {
   readonly dueUntil?: string;
   readonly dueCount?: number;
   readonly orderId?: string;
+  /** Of a pipeline's run: the run and its task, set when the leader files it. */
+  readonly runId?: string;
+  readonly taskId?: string;
   readonly eventId?: string;
   /** From 1. */
   readonly attempt: number;
@@ -61,6 +66,8 @@ export type ExecutionRecord = {
   readonly output?: { readonly tail: string; readonly cutBytes: number; readonly totalBytes: number };
   /** `node:execution-attempt` of the full log on the agent's disk. */
   readonly logRef?: string;
+  /** What the command has handed back. */
+  readonly result?: ExecutionResult;
   /** What the process and the children that it waited for have used. */
   readonly usage?: { readonly cpuMs: number; readonly maxRssKiB: number };
   /** Written by the undertaker for a node that is gone; the node's true record replaces it when it returns. */

@@ -30,8 +30,8 @@ export type Session = {
   onRenewed(fn: (trustedUntil: MonoMs) => void): () => void;
   /** The current incarnation or the next one. Rejects with `etcd/closed`, or with the signal's reason. */
   trusted(signal?: AbortSignal): Promise<Incarnation>;
-  /** Ends trust, then revokes the lease (best effort: it expires by itself). */
-  close(): Promise<void>;
+  /** Ends trust, then revokes the lease (best effort: it expires by itself), unless what is under it must stay until then. */
+  close(options?: { readonly keepLease?: boolean }): Promise<void>;
 };
 
 /** `marginMs` default: a fifth of the TTL, at least 500 ms. It covers the time that a holder needs to stop. */
@@ -187,11 +187,11 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
         else if (closing.signal.aborted) onClosed();
       });
     },
-    async close() {
+    async close(options) {
       closing.abort();
       const last = live;
       if (last) end(last, "closed");
-      if (last)
+      if (last && options?.keepLease !== true)
         await kv.revokeLease(last.incarnation.lease).catch((error: unknown) => log.debug({ err: asError(error) }, "lease not revoked"));
       await done;
     },

@@ -98,7 +98,7 @@ export function orEmpty<T extends z.ZodType>(schema: T) {
 }
 
 /** The revision of `If-Match: "12"`; `*` and absence set no condition; `"0"` means that there must be none. */
-function ifMatch(header: string | undefined): number | undefined {
+export function ifMatch(header: string | undefined): number | undefined {
   if (header === undefined || header === "*") return undefined;
   const match = /^(?:W\/)?"?(\d{1,15})"?$/.exec(header);
   if (match === null)

@@ -1,0 +1,172 @@
+/**
+ * All runs of one spawner. Requests are started as they come, in slices, so that ends, kills and deadlines are served in the middle of a burst of starts;
+ * messages of one turn of the event loop leave together. Ends are kept until the agent says that they are in its journal: it may die at any moment.
+ */
+import { openSync } from "node:fs";
+import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
+import { openCapSweep } from "../logs/cap-sweep.ts";
+import { type Cgroups, oomKillsOfHost } from "./cgroups.ts";
+import type { Libc } from "./libc.ts";
+import type { Logbook } from "./logbook.ts";
+import { ProcessTree, type TreeDeps } from "./process-tree.ts";
+import { ProcessTable } from "./processes.ts";
+import { encodeLine, type FromSpawner, type RunId, type RunState, type StartSpec, type ToSpawner } from "./protocol.ts";
+
+/** The longest that a burst of starts keeps everything else waiting. */
+const SLICE_MS = 10;
+const LOOK_MS = 200;
+
+export type Host = {
+  receive(message: ToSpawner): void;
+  /** Another agent has connected (or none is): `send` takes whole lines from now on. Returns what runs and what has ended. */
+  connect(send: ((text: string) => void) | undefined): readonly RunState[];
+  /** Call it on SIGCHLD. */
+  reap(): void;
+  /** Runs that have not ended, and ends that no agent has noted. */
+  readonly running: number;
+  readonly unnoted: number;
+};
+
+type Deps = {
+  readonly clock: Clock;
+  readonly libc: Libc;
+  readonly logbook: Logbook;
+  readonly cgroups: Cgroups;
+  readonly ownPid: number;
+  readonly warn: (message: string) => void;
+  /** Called after each change of `running` and `unnoted`. */
+  readonly onChanged: () => void;
+};
+
+export function openHost(deps: Deps): Host {
+  const { clock, libc, logbook } = deps;
+  const trees = new Map<RunId, ProcessTree>();
+  const byPid = new Map<number, ProcessTree>();
+  const ends = new Map<RunId, RunState>();
+  let queue: { tree: ProcessTree; spec: StartSpec }[] = [];
+  let sliceEnd: MonoMs | undefined;
+  let replies = "";
+  let send: ((text: string) => void) | undefined;
+  let isLooking = false;
+  let oomKills = oomKillsOfHost();
+
+  const treeDeps: TreeDeps = {
+    clock,
+    libc,
+    nullFd: openSync("/dev/null", "r"),
+    cgroups: deps.cgroups,
+    table: new ProcessTable(clock, deps.ownPid),
+    caps: openCapSweep({ punchHole: libc.punchHole, after: clock.after, warn: deps.warn }),
+    report,
+    hostKilledForMemory: () => oomKillsOfHost() > oomKills,
+    warn: deps.warn,
+  };
+
+  function report(message: FromSpawner): void {
+    if (message.t === "started") logbook.started(message.id, message.started);
+    if (message.t === "ended") {
+      logbook.ended(message.id, message.ended);
+      ends.set(message.id, { ...trees.get(message.id)?.runState, id: message.id, ended: message.ended });
+      trees.delete(message.id);
+    }
+    if (replies === "") clock.turn(flush);
+    replies += encodeLine(message);
+  }
+
+  function flush(): void {
+    send?.(replies);
+    replies = "";
+    deps.onChanged();
+  }
+
+  function startQueued(): void {
+    if (sliceEnd === undefined) {
+      sliceEnd = clock.mono() + SLICE_MS;
+      clock.turn(nextTurn);
+    }
+    let next = 0;
+    while (next < queue.length && clock.mono() < sliceEnd) {
+      const { tree, spec } = queue[next++] as (typeof queue)[number];
+      logbook.begins(tree.id);
+      tree.start(spec);
+      if (tree.pid !== undefined) byPid.set(tree.pid, tree);
+      if (next === queue.length) tree.settle();
+    }
+    queue = queue.slice(next);
+    lookSoon();
+  }
+
+  function nextTurn(): void {
+    sliceEnd = undefined;
+    reap();
+    if (queue.length > 0) startQueued();
+  }
+
+  function reap(): void {
+    for (let status = libc.reap(); status !== undefined; status = libc.reap()) {
+      const tree = byPid.get(status.pid);
+      byPid.delete(status.pid);
+      tree?.exited(status);
+    }
+  }
+
+  /** While something runs, it is looked at now and then. */
+  function lookSoon(): void {
+    if (isLooking || trees.size === 0) return;
+    isLooking = true;
+    clock.after(LOOK_MS, () => {
+      isLooking = false;
+      for (const tree of trees.values()) tree.look();
+      oomKills = oomKillsOfHost();
+      lookSoon();
+    });
+  }
+
+  function watch(tree: ProcessTree): ProcessTree {
+    trees.set(tree.id, tree);
+    return tree;
+  }
+
+  return {
+    receive(message) {
+      switch (message.t) {
+        case "start":
+          queue.push({ tree: watch(new ProcessTree(treeDeps, message.spec)), spec: message.spec });
+          return startQueued();
+        case "adopt":
+          watch(new ProcessTree(treeDeps, message.spec)).adopt(message.started);
+          logbook.started(`${message.spec.execution}-${message.spec.attempt}`, message.started);
+          return lookSoon();
+        case "kill":
+          return trees.get(message.id)?.end({ type: "killed", by: message.by, reason: message.reason });
+        case "extend":
+          return trees.get(message.id)?.extend(message.deadlineMono, { byName: true });
+        case "extendAll":
+          for (const tree of trees.values()) tree.extend(message.deadlineMono, { byName: false });
+          return;
+        case "killAll":
+          for (const tree of [...trees.values()]) tree.end({ type: "killed", by: message.by, reason: message.reason });
+          return;
+        case "ack":
+          for (const id of message.ids) ends.delete(id);
+          if (ends.size === 0 && trees.size === 0) logbook.trim();
+          return deps.onChanged();
+        case "retire":
+          return;
+      }
+    },
+    connect(to) {
+      if (to !== undefined) for (const tree of trees.values()) tree.hold();
+      send = to;
+      replies = "";
+      return [...ends.values(), ...[...trees.values()].map((tree) => tree.runState)];
+    },
+    reap,
+    get running() {
+      return trees.size;
+    },
+    get unnoted() {
+      return ends.size;
+    },
+  };
+}

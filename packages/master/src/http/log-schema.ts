@@ -1,0 +1,51 @@
+/** The requests and answers about logs, like api-schema.ts. */
+import { z } from "zod";
+import { jobKey } from "./api-schema.ts";
+
+const offset = z.coerce.number().int().min(0).max(Number.MAX_SAFE_INTEGER);
+const attempt = z.coerce.number().int().min(1).max(1_000_000).optional().describe("default: the newest one");
+const lineCount = z.coerce.number().int().min(0).max(10_000_000);
+/** The largest part of a log in one answer. */
+export const LOG_BYTES_LIMIT = 4 * 2 ** 20;
+export const LogQuery = z
+  .strictObject({
+    job: jobKey.optional().describe("group/id; naming it saves the search for it"),
+    attempt,
+    from: offset.optional().describe("begin at this offset of what the process has written"),
+    tail: lineCount.optional().describe("begin so many lines before the end"),
+    head: lineCount.min(1).optional().describe("end after so many lines"),
+    bytes: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(LOG_BYTES_LIMIT)
+      .default(2 ** 20)
+      .describe("end after so many bytes"),
+  })
+  .refine(({ from, tail }) => from === undefined || tail === undefined, { error: "from and tail exclude each other" });
+export type LogQuery = z.input<typeof LogQuery>;
+export const LogFollowQuery = z
+  .strictObject({ job: jobKey.optional(), attempt, from: offset.optional(), tail: lineCount.optional() })
+  .refine(({ from, tail }) => from === undefined || tail === undefined, { error: "from and tail exclude each other" });
+export type LogFollowQuery = z.input<typeof LogFollowQuery>;
+export const LastEventIdHeaders = z.object({
+  "last-event-id": z
+    .string()
+    .regex(/^\d{1,7}:\d{1,16}$/, "must be the id of an event: ATTEMPT:OFFSET")
+    .optional(),
+});
+/** What the events `begin`, `log`, `skipped` and `end` carry; `error` carries a Problem. */
+export type LogEventData = {
+  readonly attempt: number;
+  /** The bytes are those of [from, to). */
+  readonly from?: number;
+  readonly to?: number;
+  /** What the process has written so far. */
+  readonly size?: number;
+  /** The bytes: as text where they are UTF-8. */
+  readonly text?: string;
+  readonly base64?: string;
+  /** Left out before `to`: cut out of a long log, or written faster than it may be shown. */
+  readonly skipped?: number;
+  readonly why?: "cut" | "fast";
+};

@@ -1,0 +1,99 @@
+/**
+ * The output of executions: a part of it as it is, with headers that say where it stands, and all that comes as server-sent events. The id of an event is
+ * `ATTEMPT:OFFSET` behind it, so a reader that is cut off goes on with `Last-Event-ID`, at this master or another.
+ */
+import { isUtf8 } from "node:buffer";
+import { once } from "node:events";
+import type { ServerResponse } from "node:http";
+import { asAppError } from "fleetcron-shared/base/errors";
+import { followLog, type LogEvent } from "../../ops/follow-log.ts";
+import type { OpsDeps } from "../../ops/ops-deps.ts";
+import { readLog } from "../../ops/read-log.ts";
+import * as Api from "../api-schema.ts";
+import { type App, callerOf } from "../app.ts";
+import * as Logs from "../log-schema.ts";
+import { problemOf } from "../problem.ts";
+
+/** Proxies end connections on which nothing comes. */
+const HEARTBEAT_MS = 10_000;
+
+export function addLogRoutes(app: App, deps: OpsDeps): void {
+  app.get("/executions/:execution/log", { schema: { params: Api.ExecutionParams, querystring: Logs.LogQuery } }, async (request, reply) => {
+    const gone = new AbortController();
+    reply.raw.once("close", () => gone.abort());
+    const part = await readLog(deps, { ...request.params, ...request.query }, callerOf(request), gone.signal);
+    void reply.headers({
+      "content-type": isUtf8(part.bytes) ? "text/plain; charset=utf-8" : "application/octet-stream",
+      "cache-control": "no-store",
+      "x-fleetcron-attempt": part.attempt,
+      "x-fleetcron-offset": part.offset,
+      "x-fleetcron-next": part.next,
+      "x-fleetcron-size": part.size,
+      "x-fleetcron-skipped": part.skipped,
+      "x-fleetcron-source": part.source,
+    });
+    return reply.send(part.bytes);
+  });
+
+  app.get(
+    "/executions/:execution/log/follow",
+    { schema: { params: Api.ExecutionParams, querystring: Logs.LogFollowQuery, headers: Logs.LastEventIdHeaders } },
+    async (request, reply) => {
+      const [attempt, offset] = request.headers["last-event-id"]?.split(":").map(Number) ?? [];
+      const after = attempt === undefined || offset === undefined ? undefined : { attempt, offset };
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      const events = followLog(deps, { ...request.params, ...request.query, after }, callerOf(request), gone.signal);
+      // What cannot begin is refused like any request; later failures are events.
+      const first = await events.next();
+      reply.hijack();
+      const { raw } = reply;
+      raw.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
+      const stopBeating = beat(deps, raw);
+      try {
+        if (first.done !== true) await send(raw, eventText(first.value));
+        for await (const event of events) await send(raw, eventText(event));
+      } catch (thrown) {
+        await send(raw, `event: error\ndata: ${JSON.stringify(problemOf(asAppError(thrown)))}\n\n`);
+      } finally {
+        stopBeating();
+        raw.end();
+      }
+    },
+  );
+}
+
+function eventText(event: LogEvent): string {
+  const { type, ...fields } = event;
+  const data: Logs.LogEventData =
+    event.type === "log"
+      ? { attempt: event.attempt, from: event.from, to: event.to, size: event.size, ...textOf(event.bytes) }
+      : event.type === "skipped"
+        ? { attempt: event.attempt, to: event.to, skipped: event.bytes, why: event.why }
+        : (fields as Logs.LogEventData);
+  const id = event.type === "log" || event.type === "skipped" ? `id: ${event.attempt}:${event.to}\n` : "";
+  return `${id}event: ${type}\ndata: ${JSON.stringify(data)}\n\n`;
+}
+
+function textOf(bytes: Buffer): { text: string } | { base64: string } {
+  return isUtf8(bytes) ? { text: bytes.toString("utf8") } : { base64: bytes.toString("base64") };
+}
+
+/** Resolves when the reader is ready for more, or gone. */
+async function send(raw: ServerResponse, text: string): Promise<void> {
+  if (raw.destroyed || raw.write(text)) return;
+  const over = new AbortController();
+  const close = once(raw, "close", { signal: over.signal }).catch(() => {});
+  await Promise.race([once(raw, "drain", { signal: over.signal }).catch(() => {}), close]);
+  over.abort();
+}
+
+function beat(deps: Pick<OpsDeps, "clock">, raw: ServerResponse): () => void {
+  let cancel = () => {};
+  const next = () => {
+    raw.write(": alive\n\n");
+    cancel = deps.clock.after(HEARTBEAT_MS, next);
+  };
+  cancel = deps.clock.after(HEARTBEAT_MS, next);
+  return () => cancel();
+}

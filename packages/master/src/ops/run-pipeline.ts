@@ -1,0 +1,149 @@
+/**
+ * Asks for a run of a pipeline: its plan, the run in state `queued` and the mark that it is not over, in one transaction; the leader's engine does the rest.
+ * With an id of the caller's choice (made of a delivery, a tick) the same wish is the same run.
+ */
+import { toIso } from "fleetcron-shared/base/clock";
+import { AppError } from "fleetcron-shared/base/errors";
+import type { JobKey } from "fleetcron-shared/model/job-spec";
+import { parseJobReference, tasksOf } from "fleetcron-shared/model/pipeline/pipeline-spec";
+import { place } from "fleetcron-shared/model/pipeline/placement";
+import { makePlan, type PlannedJob, type RunPlan, resolveTask } from "fleetcron-shared/model/pipeline/plan";
+import type { Unfinished } from "fleetcron-shared/model/pipeline/request";
+import { newRun, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
+import { absent, MAX_TXN_BYTES, unchanged } from "fleetcron-shared/store/kv";
+import { encode } from "fleetcron-shared/wire/codec";
+import type { PipelineDryRun, PipelineRunView } from "../http/pipeline-schema.ts";
+import { fromKey, type JobRef, toKey } from "../job-ref.ts";
+import { type JobEntry, jobEntry, type PipelineEntry } from "../views.ts";
+import { findRun, runView } from "./find-run.ts";
+import type { OpsDeps } from "./ops-deps.ts";
+import { findPipeline } from "./pipelines.ts";
+import { readKeys } from "./read-keys.ts";
+import { settle } from "./settle.ts";
+
+export type RunWish = {
+  readonly params: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
+  /** What asks for it, such as `manual`. */
+  readonly trigger: string;
+  readonly by: string;
+  /** Default: a new one. A run that is there already is given back as it is. */
+  readonly run?: string | undefined;
+};
+
+type WishDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId">;
+
+const TRIES = 3;
+
+/** Throws `pipeline/not-found`, `input/invalid` with everything that keeps it from running, `input/too-large`. */
+export async function runPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): Promise<PipelineRunView> {
+  const { keys } = deps;
+  const id = wish.run ?? deps.newId();
+  for (let attempt = 0; attempt < TRIES; attempt++) {
+    const entry = await findPipeline(deps, ref);
+    const plan = await planOf(deps, entry, wish, id);
+    const { sequential } = entry.stored.spec;
+    const sequence = sequential === undefined ? undefined : (plan.labels[sequential] ?? "");
+    const run = newRun(plan, { by: wish.by, trigger: wish.trigger, at: toIso(deps.clock.now()), sequence });
+    const [runText, planText] = [encode(run), encode(plan)];
+    const bytes = Buffer.byteLength(runText) + Buffer.byteLength(planText);
+    if (bytes > MAX_TXN_BYTES * 0.9) {
+      const message = `a run of ${toKey(ref)} takes ${Math.ceil(bytes / 1024)} KiB with its jobs; at most ${Math.floor((MAX_TXN_BYTES * 0.9) / 1024)} KiB are stored`;
+      throw new AppError("input/too-large", message, { hint: "put long scripts into files on the nodes" });
+    }
+    const runKey = keys.run(ref.group, ref.id, id);
+    const mark: Unfinished = { v: 1, group: ref.group, pipeline: ref.id };
+    const { succeeded } = await settle(deps.kv, {
+      if: [unchanged(keys.pipeline(ref.group, ref.id), entry.revision), absent(runKey)],
+      then: [
+        { op: "put", key: runKey, value: runText },
+        { op: "put", key: keys.plan(ref.group, ref.id, id), value: planText },
+        { op: "put", key: keys.unfinished(id), value: encode(mark) },
+      ],
+    });
+    if (succeeded) return runView(run, plan);
+    if (wish.run !== undefined && (await deps.kv.get(runKey)) !== undefined) return (await findRun(deps, id, toKey(ref))).view;
+  }
+  throw new AppError("write/conflict", `pipeline ${toKey(ref)} is being changed all the time`);
+}
+
+/** What a run would be, and where its tasks would go now. */
+export async function dryRunPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): Promise<PipelineDryRun> {
+  const { keys, views } = deps;
+  const plan = await planOf(deps, await findPipeline(deps, ref), wish, deps.newId());
+  const run: RunDocument = newRun(plan, { by: wish.by, trigger: wish.trigger, at: toIso(deps.clock.now()) });
+  const nodes = [...views.nodes.entries()].map(([, { info, labels }]) => {
+    const alive = views.alive.get(keys.alive(info.id));
+    return {
+      id: info.id,
+      labels,
+      online: alive !== undefined,
+      draining: info.drain !== undefined,
+      load: (alive?.running ?? 0) + (alive?.queued ?? 0),
+    };
+  });
+  const tasks = plan.tasks.map((task) => {
+    const placement = place(plan, run, task, nodes);
+    const note = "why" in placement ? placement.why : placement.leftOut;
+    return {
+      name: task.name,
+      part: task.part,
+      ...(task.stage === undefined ? {} : { stage: task.stage }),
+      job: task.job,
+      revision: plan.jobs[task.job]?.revision ?? 0,
+      needs: needsOf(plan, task),
+      params: Object.fromEntries(resolveTask(plan, task, {}).params.map(({ name, value }) => [name, value])),
+      nodes: "why" in placement ? [] : [...placement.nodes],
+      ...(note === undefined ? {} : { note }),
+    };
+  });
+  return { dryRun: true, tasks };
+}
+
+/** The tasks that one waits for directly, by name; those of earlier stages are left out. */
+export function needsOf(plan: RunPlan, task: RunPlan["tasks"][number]): string[] {
+  return task.needs.flatMap((need) => plan.tasks[need]?.name ?? []);
+}
+
+async function planOf(deps: WishDeps, { stored, revision }: PipelineEntry, wish: RunWish, run: string): Promise<RunPlan> {
+  const { group, id, spec, updatedAt } = stored;
+  const jobs = await readJobs(deps, stored);
+  const made = makePlan({
+    ...{ run, group, id, revision, updatedAt, spec, values: wish.params, labels: wish.labels },
+    jobOf: (key) => planned(jobs.get(key)),
+    jobKeys: () => [...deps.views.jobs.entries()].map(([, { job }]) => job.key),
+  });
+  if ("plan" in made) return made.plan;
+  throw new AppError(
+    "input/invalid",
+    `pipeline ${group}/${id} cannot run: ${made.issues[0]?.path ?? ""} ${made.issues[0]?.message ?? ""}`,
+    { issues: made.issues },
+  );
+}
+
+/** The jobs that the pipeline names: from memory, or from etcd when they are too new to be there. */
+async function readJobs(deps: WishDeps, { spec }: PipelineEntry["stored"]): Promise<Map<JobKey, JobEntry>> {
+  const { keys, views } = deps;
+  const names = new Set(
+    tasksOf(spec).flatMap(({ task }) => (typeof task.job === "string" ? (parseJobReference(task.job)?.key ?? []) : [])),
+  );
+  const keyOf = (name: JobKey) => keys.job(fromKey(name).group, fromKey(name).id);
+  const found = new Map<JobKey, JobEntry>();
+  const unknown = [...names].filter((name) => {
+    const entry = views.jobs.get(keyOf(name));
+    if (entry !== undefined) found.set(name, entry);
+    return entry === undefined;
+  });
+  const read = await readKeys(deps.kv, unknown.map(keyOf));
+  for (const name of unknown) {
+    const kv = read.get(keyOf(name));
+    if (kv !== undefined) found.set(name, jobEntry(kv));
+  }
+  return found;
+}
+
+function planned(entry: JobEntry | undefined): PlannedJob | undefined {
+  if (entry === undefined) return undefined;
+  const { v: _, ...stored } = entry.stored;
+  return { ...stored, revision: entry.job.revision };
+}

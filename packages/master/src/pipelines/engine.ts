@@ -1,0 +1,310 @@
+/**
+ * The leader's pipeline engine: holds every run that is not over, and advances each, one transaction after the other, under the term and the run's own
+ * revision: the run, its orders, and the requests that are thereby done. Whatever it knows it can read again, so it may be killed at any line. Etcd away:
+ * runs stand still; agents go on with what they were ordered.
+ */
+import { createHash } from "node:crypto";
+import { backoffMs } from "fleetcron-shared/base/backoff";
+import { toIso } from "fleetcron-shared/base/clock";
+import { AppError, asAppError } from "fleetcron-shared/base/errors";
+import type { Effect } from "fleetcron-shared/model/pipeline/draft";
+import type { Candidate } from "fleetcron-shared/model/pipeline/placement";
+import type { RunPlan } from "fleetcron-shared/model/pipeline/plan";
+import type { RunAnswer, Unfinished } from "fleetcron-shared/model/pipeline/request";
+import { isLive, isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
+import { type Compare, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Revision, unchanged } from "fleetcron-shared/store/kv";
+import { openMirror } from "fleetcron-shared/store/mirror";
+import { decode, encode, tryDecode } from "fleetcron-shared/wire/codec";
+import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { startLoop } from "../leader/loop.ts";
+import { readKeys } from "../ops/read-keys.ts";
+import { type Budget, type Composed, compose, type World } from "./compose.ts";
+import { createPool } from "./pool.ts";
+import { createRequestQueue, type WaitingRequest } from "./request-queue.ts";
+import { endOrder, startOrder } from "./task-orders.ts";
+import { tidyRuns } from "./tidy.ts";
+import { createVigil } from "./vigil.ts";
+
+/** A change of a run, as it is about to be stored. */
+export type RunChange = {
+  readonly plan: RunPlan;
+  readonly before: RunDocument;
+  readonly after: RunDocument;
+  readonly effects: readonly Effect[];
+};
+
+export type EngineOptions = {
+  readonly lostAfterMs: number;
+  /** What else is written in the same transaction, such as notices; at most a few. */
+  readonly opsOf?: (change: RunChange) => readonly Op[];
+};
+
+type State = { readonly doc: RunDocument; readonly plan: RunPlan; readonly revision: Revision };
+/** `stale`: what is known may not be what is stored; it is read again before it is built upon. */
+type Held = { readonly group: string; readonly pipeline: string; state: State | undefined; stale: boolean };
+type Kill = Extract<Effect, { type: "kill" }>;
+
+/** At most so many of each go into one transaction; all of them together fit. */
+const REQUESTS = 20;
+const ORDERS = 30;
+const KILLS = 15;
+/** Beside the run, what the orders of one transaction may take. */
+const ORDER_BYTES = MAX_TXN_BYTES / 2;
+const IN_FLIGHT = 16;
+const BACKOFF = { firstMs: 20, maxMs: 3000 };
+
+export function startPipelines(deps: LeaderDeps, options: EngineOptions): LeaderService {
+  const { keys, clock, views, term, newId, random } = deps;
+  const log = deps.log.child({ service: "pipelines" });
+  const runs = new Map<string, Held>();
+  const queue = createRequestQueue(keys);
+  const vigil = createVigil(deps, options.lostAfterMs, (ids) => {
+    for (const id of ids ?? runs.keys()) pool.kick(id);
+  });
+  let failures = 0;
+
+  const pool = createPool({ limit: IN_FLIGHT, ended: term.ended }, async (id) => {
+    try {
+      await advance(id);
+      failures = 0;
+    } catch (thrown) {
+      const held = runs.get(id);
+      if (held !== undefined) held.stale = true;
+      if (term.ended.aborted) return;
+      failures += 1;
+      const error = asAppError(thrown);
+      log[error.row.retry ? "warn" : "error"]({ run: id, err: error, code: error.code, failures }, "run not advanced, trying again");
+      await clock.sleep(backoffMs({ random }, BACKOFF, failures), term.ended);
+      pool.kick(id);
+    }
+  });
+
+  /** Reads the run and its plan; false when there is none (any more). */
+  async function load(id: string, held: Held): Promise<boolean> {
+    const at = [keys.run(held.group, held.pipeline, id), keys.plan(held.group, held.pipeline, id)] as const;
+    const found = await readKeys(deps.kv, at);
+    const [doc, plan] = [found.get(at[0]), found.get(at[1])];
+    if (doc === undefined || plan === undefined) return false;
+    held.state = { doc: decode<RunDocument>(doc.key, doc.value), plan: decode<RunPlan>(plan.key, plan.value), revision: doc.modRevision };
+    held.stale = false;
+    return true;
+  }
+
+  async function advance(id: string): Promise<void> {
+    const requests = queue.of(id).slice(0, REQUESTS);
+    const held = runs.get(id) ?? addFrom(id, requests);
+    if (held === undefined) return drop(requests, undefined);
+    if (held.stale && !(await load(id, held))) {
+      runs.delete(id);
+      return drop(requests, { v: 1, refused: { code: "pipeline/no-run", message: `there is no run ${id}` } });
+    }
+    const { state } = held;
+    if (state === undefined) return;
+    const budget: Budget = { orders: ORDERS, bytes: ORDER_BYTES };
+    const values = requests.map(({ request }) => request);
+    const composed = compose(state.plan, state.doc, values, worldOf(state.doc), budget);
+    const { run, effects } = composed;
+    if (run !== state.doc || requests.length > 0) {
+      const kills = [
+        ...new Map(effects.flatMap((effect) => (effect.type === "kill" ? [[effect.execution, effect] as const] : []))).values(),
+      ];
+      const revision = await commit(held, state, { ...composed, kills: kills.slice(0, KILLS) }, requests);
+      held.state = { doc: run, plan: state.plan, revision };
+      await sendKills(run, kills.slice(KILLS));
+      for (const effect of effects)
+        if (effect.type === "run")
+          log.info({ run: id, pipeline: `${held.group}/${held.pipeline}`, from: effect.from, to: effect.to }, "run changed");
+    }
+    vigil.watch(id, run);
+    if (isRunEnd(run.state)) await finished(id, held, run);
+    else if (composed.again || queue.of(id).length > 0) pool.kick(id);
+  }
+
+  function addFrom(id: string, requests: readonly WaitingRequest[]): Held | undefined {
+    const where = requests.find(({ request }) => request.pipeline !== undefined)?.request.pipeline;
+    if (where === undefined) return undefined;
+    const held: Held = { group: where.group, pipeline: where.id, state: undefined, stale: true };
+    runs.set(id, held);
+    return held;
+  }
+
+  /** Requests that no run can use: facts about one that is over, intents about one that is gone. */
+  async function drop(requests: readonly WaitingRequest[], answer: RunAnswer | undefined): Promise<void> {
+    if (requests.length === 0) return;
+    const lease = answer === undefined ? undefined : await deps.orderLease.current();
+    const answers = requests.flatMap(({ id, request }): Op[] =>
+      answer === undefined || request.ask !== true ? [] : [{ op: "put", key: keys.answer(id), value: encode(answer), lease }],
+    );
+    await leaderTxn(deps, { then: [...requests.map(({ key }): Op => ({ op: "delete", key })), ...answers] });
+    for (const { key } of requests) queue.done(key);
+  }
+
+  /** Stores what was composed; throws when the run or a request is not as it was read. */
+  async function commit(
+    held: Held,
+    before: State,
+    made: Omit<Composed, "again"> & { readonly kills: readonly Kill[] },
+    requests: readonly WaitingRequest[],
+  ): Promise<number> {
+    const { run, effects, answers, tokens, kills } = made;
+    const { plan } = before;
+    const lease = await deps.orderLease.current();
+    const context = { keys, lease, plan, run, orderedAt: toIso(clock.now()), api: views.leader.get(keys.leader)?.address };
+    const key = keys.run(held.group, held.pipeline, run.id);
+    const then: Op[] = requests.map((request): Op => ({ op: "delete", key: request.key }));
+    for (const [index, answer] of answers.entries()) {
+      if (answer !== undefined) then.push({ op: "put", key: keys.answer(requests[index]?.id ?? ""), value: encode(answer), lease });
+    }
+    if (run !== before.doc) {
+      then.push({ op: "put", key, value: encode(run) });
+      if (isRunEnd(run.state) !== isRunEnd(before.doc.state)) then.push(unfinishedOp(held, run));
+      for (const effect of effects) if (effect.type === "order") then.push(startOrder(context, effect, tokens.get(effect.execution)));
+      for (const effect of kills) then.push(...endOrder(context, effect));
+      then.push(...(options.opsOf?.({ plan, before: before.doc, after: run, effects }) ?? []).slice(0, MAX_TXN_OPS - then.length));
+    }
+    const compares: Compare[] = [unchanged(key, before.revision), ...requests.map((request) => unchanged(request.key, request.revision))];
+    try {
+      const result = await leaderTxn(deps, { if: compares, then });
+      if (!result.succeeded) {
+        await forgetDone(requests);
+        throw new AppError("write/conflict", `run ${run.id} or one of its requests is not as it was read`);
+      }
+      for (const request of requests) queue.done(request.key);
+      return result.revision;
+    } catch (thrown) {
+      const error = asAppError(thrown);
+      if (error.code === "etcd/lease-gone") deps.orderLease.forget(lease);
+      if (error.code === "etcd/unknown-outcome") await forgetDone(requests).catch(() => {});
+      throw error;
+    }
+  }
+
+  /** Forgets requests that are done already: an earlier transaction whose answer was lost has been stored after all. */
+  async function forgetDone(requests: readonly WaitingRequest[]): Promise<void> {
+    const found = await readKeys(
+      deps.kv,
+      requests.map(({ key }) => key),
+    );
+    for (const { key } of requests) if (found.get(key) === undefined) queue.done(key);
+  }
+
+  function unfinishedOp(held: Held, run: RunDocument): Op {
+    const key = keys.unfinished(run.id);
+    const value: Unfinished = { v: 1, group: held.group, pipeline: held.pipeline };
+    return isRunEnd(run.state) ? { op: "delete", key } : { op: "put", key, value: encode(value) };
+  }
+
+  /** The kills that did not fit into the run's own transaction. */
+  async function sendKills(run: RunDocument, kills: readonly Kill[]): Promise<void> {
+    for (let at = 0; at < kills.length; at += ORDERS) {
+      const lease = await deps.orderLease.current();
+      const context = { keys, lease, run, orderedAt: toIso(clock.now()) };
+      await leaderTxn(deps, { then: kills.slice(at, at + ORDERS).flatMap((kill) => endOrder(context, kill)) });
+    }
+  }
+
+  async function finished(id: string, held: Held, run: RunDocument): Promise<void> {
+    if (queue.of(id).length > 0) return pool.kick(id);
+    runs.delete(id);
+    for (const [other, { state }] of runs) if (isQueuedWith(state?.doc, run)) pool.kick(other);
+    const retain = views.pipelines.get(keys.pipeline(held.group, held.pipeline))?.stored.spec.retain;
+    await tidyRuns(deps, held, retain);
+  }
+
+  function isQueuedWith(other: RunDocument | undefined, run: RunDocument): boolean {
+    return (
+      other !== undefined &&
+      run.sequence !== undefined &&
+      other.sequence === run.sequence &&
+      other.group === run.group &&
+      other.pipeline === run.pipeline
+    );
+  }
+
+  /** Whether it is the turn of a queued run: nobody of its sequence runs, and nobody waits longer. */
+  function mayStart(run: RunDocument): boolean {
+    if (run.sequence === undefined) return true;
+    for (const { state } of runs.values()) {
+      const other = state?.doc;
+      if (other === undefined || other.id === run.id || !isQueuedWith(other, run)) continue;
+      if (other.state === "active") return false;
+      if (other.state === "queued" && (other.queuedAt < run.queuedAt || (other.queuedAt === run.queuedAt && other.id < run.id)))
+        return false;
+    }
+    return true;
+  }
+
+  function worldOf(run: RunDocument): World {
+    return {
+      nowMs: clock.now(),
+      mayStart: run.state === "queued" ? mayStart(run) : true,
+      candidates,
+      newId: () => newId(),
+      newToken: () => {
+        const token = Buffer.from(random.bytes(32)).toString("base64url");
+        return { token, hash: createHash("sha256").update(token).digest("hex") };
+      },
+      hasStarted: vigil.hasStarted,
+      isGone: vigil.isGone,
+    };
+  }
+
+  /** The nodes, with what they report or what this engine has on them, whichever is more. */
+  function candidates(): Candidate[] {
+    const own = new Map<string, number>();
+    for (const { state } of runs.values()) {
+      for (const { instances = [] } of Object.values(state?.doc.tasks ?? {})) {
+        for (const { node, state: now } of instances) if (isLive(now)) own.set(node, (own.get(node) ?? 0) + 1);
+      }
+    }
+    return [...views.nodes.entries()].map(([, { info, labels }]) => {
+      const alive = views.alive.get(keys.alive(info.id));
+      const load = Math.max((alive?.running ?? 0) + (alive?.queued ?? 0), own.get(info.id) ?? 0);
+      return { id: info.id, labels, online: alive !== undefined, draining: info.drain !== undefined, load };
+    });
+  }
+
+  const unfinished = openMirror(deps, {
+    prefix: keys.unfinishedAll,
+    onEvents(events) {
+      for (const event of events) {
+        if (event.type !== "put") continue;
+        const value = tryDecode<Unfinished>(event.kv.key, event.kv.value);
+        const [, id = ""] = keys.parts(event.kv.key);
+        if (value === undefined || runs.has(id)) continue;
+        runs.set(id, { group: value.group, pipeline: value.pipeline, state: undefined, stale: true });
+        pool.kick(id);
+      }
+    },
+  });
+  const requests = openMirror(deps, { prefix: keys.requests, onEvents: (events) => queue.follow(events, (id) => pool.kick(id)) });
+
+  /** Nothing moves before all that is not over has been read: whose turn it is depends on the others. */
+  async function takeOver(): Promise<void> {
+    await Promise.all([unfinished.synced, requests.synced, views.pipelines.synced]);
+    for (const [id, held] of runs) {
+      if (held.stale && !(await load(id, held))) runs.delete(id);
+      else if (held.state !== undefined) await sendKills(held.state.doc, cancelling(held.state.doc));
+    }
+    log.info({ runs: runs.size, requests: queue.size }, "pipeline runs taken over");
+    pool.open();
+  }
+  const beginning = startLoop({ ...deps, log }, term.ended, takeOver);
+  beginning.kick();
+
+  return {
+    async stop() {
+      vigil.close();
+      await Promise.all([unfinished.close(), requests.close(), beginning.stop(), pool.stop()]);
+    },
+  };
+}
+
+/** What was to be ended when somebody else led: told again, should that have been lost between two transactions. */
+function cancelling(run: RunDocument): Kill[] {
+  return Object.entries(run.tasks).flatMap(([task, { attempt, instances = [], stopping }]) =>
+    instances.flatMap(({ node, execution, state }): Kill[] =>
+      state === "cancelling" ? [{ type: "kill", task, attempt, node, execution, reason: stopping?.message ?? "" }] : [],
+    ),
+  );
+}
