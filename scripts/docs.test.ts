@@ -2,6 +2,7 @@ import { existsSync, globSync, readdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import test from "ava";
 import { EXECUTION_EDGES } from "fleetcron-agent/run/execution";
+import { RUN_AGAIN, RUN_EDGES, TASK_AGAIN, TASK_EDGES } from "fleetcron-shared/model/pipeline/run-document";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import { GENERATED, renew } from "./docs.ts";
 
@@ -28,7 +29,7 @@ test("docs/keys.md lists each family of keys, and no other", (t) => {
 test("docs/states.md has the edges of an execution, and every outcome's word", (t) => {
   const text = read("docs/states.md");
   const edges = Object.entries(EXECUTION_EDGES).flatMap(([from, to]) => to.map((state) => `${from} ${state}`));
-  t.deepEqual([...text.matchAll(/^\| `(\w+)` \| `(\w+)` \|/gm)].map((match) => `${match[1]} ${match[2]}`).sort(), edges.sort());
+  t.deepEqual(edgesIn(text, "An execution"), edges.sort());
 
   const source = read("packages/shared/src/model/record.ts");
   const union = (name: string) =>
@@ -45,6 +46,22 @@ test("docs/states.md has the edges of an execution, and every outcome's word", (
   ];
   const listed = [...text.matchAll(/^\| `([a-z]+(?::[^`]+)?|[a-z]+[A-Z]\w+)` \| [^`|]/gm)].map((match) => match[1]);
   t.deepEqual(listed.sort(), words.sort());
+});
+
+/** The edges of the table in a section: each state of its first column with each of its second. */
+function edgesIn(text: string, section: string): string[] {
+  const body = text.split(/^## /m).find((part) => part.startsWith(`${section}\n`)) ?? "";
+  const words = (cell = "") => [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1]);
+  const rows = [...body.matchAll(/^\| (`[^|]+) \| (`[^|]+) \|/gm)];
+  return [...new Set(rows.flatMap(([, from, to]) => words(from).flatMap((a) => words(to).map((b) => `${a} ${b}`))))].sort();
+}
+
+test("docs/states.md has the edges of a pipeline's runs and tasks", (t) => {
+  const text = read("docs/states.md");
+  const all = (...tables: Readonly<Record<string, string | readonly string[] | undefined>>[]) =>
+    tables.flatMap((table) => Object.entries(table).flatMap(([from, to]) => [to ?? []].flat().map((state) => `${from} ${state}`))).sort();
+  t.deepEqual(edgesIn(text, "A run of a pipeline"), all(RUN_EDGES, RUN_AGAIN));
+  t.deepEqual(edgesIn(text, "A task of a run"), all(TASK_EDGES, TASK_AGAIN));
 });
 
 test("docs/architecture.md names each folder of the packages", (t) => {

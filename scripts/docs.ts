@@ -15,7 +15,12 @@ type JsonSchema = {
 };
 
 /** Each generated document and what stands between its two marks. */
-export const GENERATED: Readonly<Record<string, () => string>> = { "errors.md": errorTable, "jobs.md": jobTables, "notifications.md": channelTables };
+export const GENERATED: Readonly<Record<string, () => string>> = {
+  "errors.md": errorTable,
+  "jobs.md": jobTables,
+  "notifications.md": channelTables,
+  "pipelines.md": pipelineTables,
+};
 
 /** A document with its generated part renewed. */
 export function renew(name: string, text: string): string {
@@ -45,6 +50,14 @@ function channelTables(): string {
   const channel = (jobFileSchema() as JsonSchema).properties?.channels?.additionalProperties;
   if (typeof channel !== "object") throw new Error("the schema of a job file has no channels");
   return objectTables("channels.<name>", channel).join("\n\n");
+}
+
+/** Tasks are described once, though they may stand in three places. */
+function pipelineTables(): string {
+  const pipeline = (jobFileSchema() as JsonSchema).properties?.pipelines?.additionalProperties;
+  if (typeof pipeline !== "object") throw new Error("the schema of a job file has no pipelines");
+  const tables = objectTables("pipelines.<group>/<id>", pipeline);
+  return tables.filter((table) => !/^### `\S+\.(stages\[\]\.tasks|finally)\[\]/.test(table)).join("\n\n");
 }
 
 function objectTables(path: string, schema: JsonSchema): string[] {

@@ -1,6 +1,7 @@
 /**
  * The five-minute tour as a program: starts a fleet of three agents, imports a crontab, applies a job of each mode and kind, shows runs as
- * they happen and closes with a table of what was due and what ran. Ends with 1 when a tick was missed or ran twice. Run by scripts/quickstart.
+ * they happen and a table of what was due and what ran, and takes a pipeline from checkout to message. Ends with 1 when anything was missed
+ * or ran twice. Run by scripts/quickstart.
  */
 import { execFileSync } from "node:child_process";
 import { parseArgs } from "node:util";
@@ -11,11 +12,13 @@ import { systemClock } from "fleetcron-shared/base/clock";
 import { compileJob } from "fleetcron-shared/model/job-compile";
 import { didRun, type ExecutionRecord } from "fleetcron-shared/model/record";
 import { type Fleet, sleep, startFleet } from "./tour/fleet.ts";
+import { type Receiver, startReceiver } from "./tour/receiver.ts";
+import { showRelease } from "./tour/release.ts";
 import { type Tally, tally } from "./tour/tally.ts";
 
 const AGENTS = 3;
 /** How long runs are shown; longer by up to a third when that takes in a full minute, where the crontab has something to do. */
-const SHOW_MS = 24_000;
+const SHOW_MS = 15_000;
 /** Until the last records have arrived. */
 const SETTLE_MS = 6000;
 const ACKNOWLEDGED_WITHIN_MS = 20_000;
@@ -141,13 +144,14 @@ ${access}
   npm exec -- fleetcron job next demo/tick
   npm exec -- fleetcron job why demo/tick
   npm exec -- fleetcron job run demo/announce --wait
+  npm exec -- fleetcron pipeline runs
   npm exec -- fleetcron record ls --limit 5
   etcdctl --endpoints ${etcd} get --prefix /fleetcron --keys-only
 `);
 }
 
 /** Runs the tour; returns what went wrong, which should be nothing. */
-async function tour(fleet: Fleet): Promise<string[]> {
+async function tour(fleet: Fleet, receiver: Receiver): Promise<string[]> {
   console.log(`ready: ${fleet.nodes.length} agents (${fleet.nodes.join(", ")}), REST at ${fleet.url}, etcd at ${fleet.etcd}`);
   const api = createApiClient(createRest({ clock: systemClock, fetch }, { server: fleet.url, token: fleet.token }));
   const startedMs = Date.now();
@@ -174,6 +178,7 @@ async function tour(fleet: Fleet): Promise<string[]> {
   showEtcd(fleet.etcd);
   const { due, fired, missing, duplicates } = total(rows);
   return [
+    ...(await showRelease(fleet, api, receiver)),
     ...(fired === 0 || due === 0 ? ["nothing ran"] : []),
     ...(missing > 0 ? [`${missing} ticks have neither a run nor a verdict`] : []),
     ...(duplicates > 0 ? [`${duplicates} ticks ran twice`] : []),
@@ -185,11 +190,12 @@ const { values } = parseArgs({
 });
 if (values.help) {
   console.log(
-    "usage: scripts/quickstart [--keep]\n\nInstalls what is missing, starts etcd, a master and three agents in a temporary folder, runs example jobs on\nthem for half a minute, counts, and stops everything. --keep lets it run on.",
+    "usage: scripts/quickstart [--keep]\n\nInstalls what is missing, starts etcd, a master and three agents in a temporary folder, runs example jobs and a\npipeline on them, counts, and stops everything within a minute. --keep lets it run on.",
   );
 } else {
   console.log("starting etcd, a master and three agents…");
-  const fleet = await startFleet(AGENTS);
+  await using receiver = await startReceiver();
+  const fleet = await startFleet(AGENTS, { FLEETCRON_SECRET_RELEASE_HOOK: receiver.url, FLEETCRON_MASTER_NOTIFY_ALLOW: "127.0.0.1" });
   let stopping: Promise<string[]> | undefined;
   const stop = () => (stopping ??= fleet.stop());
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -197,7 +203,7 @@ if (values.help) {
   }
   let wrong: string[];
   try {
-    wrong = await tour(fleet);
+    wrong = await tour(fleet, receiver);
   } catch (error) {
     wrong = [error instanceof Error ? error.message : String(error)];
   }

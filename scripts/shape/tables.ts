@@ -32,9 +32,11 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
 
   "master/common": ["shared"],
   "master/notify": ["shared", "master/common"],
-  "master/ops": ["shared", "master/common", "master/http", "master/notify"],
+  "master/hooks": ["shared", "master/common"],
+  "master/ops": ["shared", "master/common", "master/http", "master/notify", "master/hooks"],
   "master/leader": ["shared", "master/common", "master/ops", "master/notify"],
   "master/pipelines": ["shared", "master/common", "master/ops", "master/leader"],
+  "master/triggers": ["shared", "master/common", "master/ops", "master/leader", "master/notify", "master/pipelines"],
   "master/http": ["shared", "master/common", "master/ops"],
   "master/client": ["shared", "master/common", "master/http"],
   // `serve` and `up` start the master (master/src) and the agents.

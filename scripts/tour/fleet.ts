@@ -22,14 +22,19 @@ export type Fleet = Ready & {
   stop(): Promise<string[]>;
 };
 
-/** Starts etcd, a master and `agents` agents; resolves when they are ready, throws with the end of their log when they are not in time. */
-export async function startFleet(agents: number): Promise<Fleet> {
+/** Starts etcd, a master and `agents` agents, with `more` in their environment; resolves when they are ready, throws with the end of their log when they are not in time. */
+export async function startFleet(agents: number, more: Readonly<Record<string, string>> = {}): Promise<Fleet> {
   const dir = await mkdtemp(join(tmpdir(), "fleetcron-quickstart-"));
   const readyFile = join(dir, "ready.json");
   const logFile = join(dir, "up.log");
   const log = openSync(logFile, "a");
   const args = ["up", "--agents", String(agents), "--listen", "127.0.0.1:0", "--data-dir", join(dir, "data"), "--ready-file", readyFile];
-  const child = spawn(process.execPath, [BIN, ...args], { cwd: root, detached: true, stdio: ["ignore", log, log] });
+  const child = spawn(process.execPath, [BIN, ...args], {
+    cwd: root,
+    detached: true,
+    stdio: ["ignore", log, log],
+    env: { ...process.env, ...more },
+  });
   closeSync(log);
   const ended = new Promise<void>((resolve) => child.once("exit", () => resolve()).once("error", () => resolve()));
   const stop = async () => {
@@ -50,7 +55,7 @@ export async function startFleet(agents: number): Promise<Fleet> {
   const env = { ...process.env, FLEETCRON_SERVER: url, FLEETCRON_TOKEN: token };
   const command = (...words: string[]) =>
     new Promise<void>((resolve, reject) => {
-      console.log(`\n$ npm exec -- fleetcron ${words.join(" ")}`);
+      console.log(`\n$ npm exec -- fleetcron ${words.map((word) => (/[\s'"$]/.test(word) ? JSON.stringify(word) : word)).join(" ")}`);
       const run = spawn(process.execPath, [BIN, ...words], { cwd: root, stdio: ["ignore", "inherit", "inherit"], env });
       run.once("error", reject);
       run.once("exit", (code) => (code === 0 ? resolve() : reject(new Error(`fleetcron ${words[0]} ended with ${code}`))));

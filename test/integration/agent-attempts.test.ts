@@ -77,7 +77,7 @@ test("kill: a running one, one between attempts, a queued one, one that waits fo
   await bench.run("n1", "t/queue", command("sleep 60", { overlap: "queue" }));
   await eventually("it runs", async () => (await bench.procs("n1")).length === 4);
   const queued = await bench.run("n1", "t/queue", command("true", { overlap: "queue" }));
-  await eventually("it is on hand", async () => (await bench.alive("n1"))?.running === 7);
+  await eventually("it is on hand", async () => (await bench.onHand("n1")) === 7);
   const pid = (await bench.procs("n1")).find((proc) => proc.execution === stubborn)?.pid ?? 0;
 
   for (const execution of [running, waiting, stubborn, next, queued]) await bench.kill("n1", execution, "enough of this");

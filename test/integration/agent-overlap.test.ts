@@ -21,7 +21,7 @@ const recordOf = (bench: AgentBench, execution: string) =>
 const begun = (bench: AgentBench, count: number) => eventually(`${count} runs have begun`, async () => bench.runs().length === count);
 /** An order that must not wait for its own run: resolves when the agent has taken it. */
 const queued = (bench: AgentBench, count: number) =>
-  eventually(`${count} executions are on hand`, async () => (await bench.alive("n1"))?.running === count);
+  eventually(`${count} executions are on hand`, async () => (await bench.onHand("n1")) === count);
 
 test("common: skip, queue one, replace, allow; the records say who stood in the way", async (t) => {
   t.timeout(60_000);
@@ -182,6 +182,34 @@ test("draining: ticks of interval jobs go to the other node; with all drained ea
   const records = await bench.records();
   t.deepEqual(gaps(records), []);
   t.is(new Set(records.map((record) => record.dueAt)).size, records.length, "one record a tick");
+});
+
+test("draining: a tick that is queued runs, also when the agent is started again meanwhile; later ones do not", async (t) => {
+  t.timeout(60_000);
+  await using bench = await startAgentBench({ args: ["--capacity", "1"] });
+  await bench.run("n1", "t/block", command(untilGo(bench)));
+  await begun(bench, 1);
+  await bench.dispatch("n1", "t/tick", {
+    overlap: "queue",
+    run: { command: { script: bench.script() } },
+    rules: [{ mode: "cycle", timer: "* * * * * *" }],
+  });
+  await eventually("a tick is queued", async () => (await bench.alive("n1"))?.queued === 1);
+  await bench.drain("n1", true);
+  await eventually("it drains", async () => (await bench.alive("n1"))?.draining === true);
+  t.is(await bench.agent("n1").stop(), 0);
+  await bench.agent("n1").restart();
+  await eventually("both are there again", async () => (await bench.onHand("n1")) === 2);
+  writeFileSync(bench.file("go"), "");
+  await eventually("the queued one has run", async () => bench.runs().some((run) => run.job === "tick"));
+  await eventually("nothing is left", async () => (await bench.onHand("n1")) === 0);
+  const ran = bench.runs().filter((run) => run.job === "tick");
+  t.is(ran.length, 1);
+  await eventually("later ticks are refused", async () =>
+    (await bench.records("t/tick")).some(
+      (record) => outcomeWord(record.outcome) === "skipped:drained" && (record.dueAt ?? "") > (ran[0]?.due ?? ""),
+    ),
+  );
 });
 
 test("capacity 1: what is due waits in plain sight, first come first served, and none is lost", async (t) => {

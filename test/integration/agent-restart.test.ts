@@ -161,7 +161,7 @@ test("killed while something is queued, running, or between attempts: the next a
   await eventually("both are registered", async () => (await bench.procs("n1")).length === 2);
   const before = await bench.procs("n1");
   await bench.agent("n1").restart();
-  await eventually("all are there again", async () => (await bench.alive("n1"))?.running === 3);
+  await eventually("all are there again", async () => (await bench.onHand("n1")) === 3);
   const pids = (procs: typeof before) => procs.map(({ pid }) => pid).filter((pid) => pid > 0);
   await eventually("the same processes are registered", async () => pids(await bench.procs("n1")).join() === pids(before).join());
   writeFileSync(bench.file("go"), "");
@@ -179,6 +179,34 @@ test("killed while something is queued, running, or between attempts: the next a
   await eventually("the next attempt comes", async () => (await bench.records("t/waiting")).length === 2);
   t.deepEqual((await bench.records("t/waiting")).map(words), ["1… exit:1", "2 exit:1"]);
   await eventually("nothing is on hand any more", async () => (await bench.procs("n1")).length === 0);
+});
+
+test("killed while passed ticks are worked off one after the other: the next agent goes on with them, none is silent", async (t) => {
+  t.timeout(60_000);
+  await using bench = await startAgentBench();
+  const everySecond = [{ mode: "cycle", timer: "* * * * * *" }] as const;
+  await bench.dispatch("n1", "t/all", {
+    misfire: "all",
+    overlap: "queue",
+    run: { command: { script: bench.script() } },
+    rules: [...everySecond],
+  });
+  const ran = (atLeast: number) => eventually(`${atLeast} have run`, async () => bench.runs().length >= atLeast);
+  await ran(1);
+  for (let round = 0; round < 2; round++) {
+    await bench.agent("n1").kill();
+    const before = bench.runs().length;
+    const backMs = systemClock.now() + 4500;
+    await eventually("some ticks have passed", async () => systemClock.now() > backMs);
+    await bench.agent("n1").restart();
+    await ran(before + 2);
+  }
+  const untilMs = Math.floor(systemClock.now() / 1000) * 1000;
+  await eventually("every tick is spoken of", async () => unaccounted(await bench.records(), untilMs).length === 0).catch(() => {});
+  const records = await bench.records();
+  t.deepEqual(unaccounted(records, untilMs), []);
+  t.deepEqual([...new Set(records.map((record) => outcomeWord(record.outcome)))], ["exit:0"]);
+  t.deepEqual(duplicates(bench.runs()), []);
 });
 
 test("killed after the end but before the delivery: the true record comes, once; killed with a held tick: no false `lost`", async (t) => {

@@ -143,14 +143,14 @@ test("SIGTERM ends it with exit 0, whatever it is at, and the next one goes on w
   await bench.run("n1", "t/retry", { ...command("exit 1"), retry: { limit: 1, delay: "1h" } });
   await bench.run("n1", "t/running", command("sleep 60"));
   await bench.run("n1", "t/alone", { ...command("sleep 60"), kind: "alone", overlap: "queue" });
-  await eventually("two run", async () => (await bench.alive("n1"))?.running === 3 && (await bench.procs("n1")).length === 2);
+  await eventually("two run", async () => (await bench.onHand("n1")) === 3 && (await bench.procs("n1")).length === 2);
   await bench.run("n1", "t/alone", { ...command("sleep 60"), kind: "alone", overlap: "queue" });
   await bench.run("n1", "t/queued", command("sleep 60"));
-  await eventually("the others wait", async () => (await bench.alive("n1"))?.running === 5);
+  await eventually("the others wait", async () => (await bench.onHand("n1")) === 5);
   t.is(await bench.agent("n1").stop(), 0);
   t.is(await bench.alive("n1"), undefined, "it said goodbye");
   await bench.agent("n1").restart();
-  await eventually("all are back", async () => (await bench.alive("n1"))?.running === 5);
+  await eventually("all are back", async () => (await bench.onHand("n1")) === 5);
   const procs = await bench.procs("n1");
   t.deepEqual((await bench.records()).map(words), ["1… exit:1"], "nothing was lost, nothing ran again");
   t.is(procs.filter(({ pid }) => pid > 0).length, 2);

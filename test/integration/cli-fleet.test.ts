@@ -4,6 +4,8 @@ import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import test, { type ExecutionContext } from "ava";
+import type { JobSpec } from "fleetcron-shared/model/job-spec";
+import { outcomeWord } from "fleetcron-shared/model/record";
 import { parse } from "yaml";
 import { type Cli, createCli, type Expected, expectRun, type RunOptions } from "../support/cli-process.ts";
 import { binOf } from "../support/daemon.ts";
@@ -52,10 +54,50 @@ test.serial("nodes are listed, shown, labelled and drained", async (t) => {
   await ran(t, "node drain a", { code: 0, out: /^a takes no new work; it is free\n$/ });
   await eventually("it is drained", async () => (await shared.cli("node ls")).out.includes("drained"));
   await ran(t, "job run r/yes --wait", { code: 0, out: /^b: +exit:0/ });
+  await ran(t, "node drain a --wait", { code: 0, out: /^a takes no new work; it is free\n$/ });
   await ran(t, "node undrain a", { code: 0, out: /a takes work again/ });
   await ran(t, "node forget a", { code: 4, err: /node a is online/ });
   await ran(t, "node show c", { code: 3, err: /there is no node c/ });
   await ran(t, "node show a/b", { code: 2 });
+});
+
+test.serial("a draining node tells what it still runs and when it should be free; --wait waits for that", async (t) => {
+  const { fleet } = shared;
+  const lasting = (seconds: number, more: Partial<JobSpec> = {}): JobSpec => ({
+    kind: "common",
+    run: { command: { script: `until [ -e ${fleet.file("go")} ]; do sleep 0.1; done; sleep ${seconds}` } },
+    rules: [{ mode: "manyonce", target: { nodes: ["b"] } }],
+    ...more,
+  });
+  await fleet.apply({
+    "d/limited": lasting(0, { timeout: "10m", killGrace: "5s" }),
+    "d/open": lasting(1),
+    "d/tick": { ...lasting(0), rules: [{ mode: "cycle", timer: "* * * * * *", target: { nodes: ["b"] } }], overlap: "queue" },
+  });
+  await eventually("three run and a tick waits", async () => {
+    const node = await fleet.api.node("b");
+    return node.executions.length === 3 && node.queued === 1;
+  });
+  const { out } = await ran(t, "node drain b", {
+    code: 0,
+    out: /^b takes no new work; 3 run, 1 wait; nobody can tell when it is free\n\nEXECUTION +JOB +TRY +STARTED +FREE\n/,
+  });
+  t.regex(out, /\S+ +d\/limited +1 +.* ago +in 10m\n/);
+  t.regex(out, /\S+ +d\/open +1 +.* ago +-\n/);
+  await ran(t, "node show b", {
+    code: 0,
+    out: /state: +draining\n[\s\S]*drained: +by .*; 3 run, 1 wait; [\s\S]*EXECUTION +JOB[\s\S]*d\/open/,
+  });
+  await ran(t, "node drain b --timeout 1s", { code: 2, err: /give both/ });
+  await ran(t, "node drain b --wait --timeout 300ms", { code: 7, err: /b is not free after 300ms: 3 run, 1 wait/ });
+  const waiting = ran(t, "node drain b --wait --timeout 20s", { code: 0, out: /^b takes no new work; it is free\n$/ });
+  writeFileSync(fleet.file("go"), "");
+  await waiting;
+  const ticks = (await fleet.records("d/tick")).filter((record) => outcomeWord(record.outcome) === "exit:0");
+  t.is(ticks.length, 2, "the tick that was waiting has run");
+  t.like(await fleet.api.node("b"), { drained: true, running: 0, queued: 0, freeAt: null, executions: [] });
+  await ran(t, "node undrain b", { code: 0 });
+  await ran(t, ["job", "rm", "d/limited", "d/open", "d/tick"], { code: 0 });
 });
 
 test.serial("records are listed, filtered and shown", async (t) => {

@@ -1,8 +1,10 @@
 /** `fleetcron pipeline …` on a real fleet: three agents that run real commands, two masters of which one dies. */
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import test, { type ExecutionContext } from "ava";
 import type { PipelineRunView } from "fleetcron/http/pipeline-schema";
+import { makeRepository } from "../../scripts/tour/repository.ts";
 import { type Cli, createCli, type Expected, expectRun } from "../support/cli-process.ts";
 import { type EtcdServer, startEtcd } from "../support/etcd.ts";
 import { eventually, type Fleet, startFleet } from "../support/fleet.ts";
@@ -96,6 +98,8 @@ test.serial("files with pipelines are applied as a whole, and what is wrong is t
     err: /bad\.yaml:4: pipelines\.a\/b\.tasks\[0\]\.job: there is no job web\/great[\s\S]*bad\.yaml:5: .*params\.GRETING: neither the job nor the pipeline declares this param \(did you mean "GREETING"\?\)/,
   });
   await ran(t, "apply -f p.yaml", { code: 0, out: /4 created/ });
+  await ran(t, "job run web/greet --node w1 --param GREETING=hi --wait", { code: 0, out: /hi from w1/ });
+  await ran(t, "job run web/greet --param GREETIN=hi", { code: 2, err: /did you mean "GREETING"\?/ });
   await ran(t, "apply -f p.yaml", { code: 0, out: /= pipeline web\/deploy unchanged[\s\S]*4 unchanged/ });
   await ran(t, "pipeline ls", { code: 0, out: /^PIPELINE +TASKS[\s\S]*web\/chain +8[\s\S]*web\/deploy +5 +BRANCH,FAIL/ });
   await ran(t, "pipeline show web/deploy", { code: 0, out: /params:\n {2}BRANCH \(text, default main\)[\s\S]*finally: clean \(inline\)/ });
@@ -152,6 +156,28 @@ test.serial("cancel kills the processes", async (t) => {
   t.is(record?.execution, execution);
   t.like(record?.outcome, { type: "killed", by: "admin" });
   await ran(t, `pipeline cancel ${run}`, { code: 4, err: /has ended already: cancelled/ });
+});
+
+test.serial("the example runs", async (t) => {
+  await ran(t, ["apply", "-f", fileURLToPath(new URL("../../examples/pipelines.yaml", import.meta.url))], {
+    code: 0,
+    out: /channel release created[\s\S]*pipeline demo\/release created/,
+  });
+  await ran(t, "pipeline run demo/release", { code: 2, err: /params\.REPO is required and has no value/ });
+  const run = await started(t, `demo/release --param REPO=${makeRepository(shared.fleet.folder)}`);
+  await until(run, "it asks", (view) => taskOfRun(view, "deploy")?.state === "waitingAudit");
+  await ran(t, `pipeline approve ${run} deploy`, { code: 0 });
+  await until(run, "it asks again", (view) => taskOfRun(view, "deploy")?.state === "waitingConfirm");
+  await ran(t, `pipeline confirm ${run} deploy`, { code: 0 });
+  await ran(t, `pipeline status ${run} --wait`, { code: 0, out: /state: +succeeded/ });
+  const style = taskOfRun(await status(run), "style");
+  t.is(style?.state, "succeeded", style?.message);
+  t.false(existsSync(`/tmp/release-${run}`));
+  const records = await shared.fleet.records("demo/release.deploy");
+  t.deepEqual(
+    records.map(({ output }) => output?.tail).sort(),
+    ["ci", "w1", "w2"].map((node) => `hello from ${node}\n`),
+  );
 });
 
 test.serial("the leader is killed in the middle: the run goes on, and no task runs twice", async (t) => {

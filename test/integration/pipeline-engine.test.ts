@@ -23,9 +23,9 @@ async function inWorld(act: (world: World) => Promise<void>, args: readonly stri
 
 const count = async (kv: Kv, prefix: string) => (await kv.range({ ...prefixRange(prefix), keysOnly: true })).kvs.length;
 
-test("a serial pipeline runs task by task, and leaves nothing behind", (t) =>
+test.serial("a serial pipeline runs task by task, and leaves nothing behind", (t) =>
   inWorld(async ({ kv, master }) => {
-    const worker = await startOrderWorker(kv, { a: {} }, () => ({}));
+    await using worker = await startOrderWorker(kv, { a: {} }, () => ({}));
     const id = await startRun(master, { stages: [{ name: "s", tasks: [task("one"), task("two"), task("three")] }] });
     const run = await runUntil(master, id, "the run ends", hasEnded);
     t.is(run.state, "succeeded", JSON.stringify(run));
@@ -41,13 +41,13 @@ test("a serial pipeline runs task by task, and leaves nothing behind", (t) =>
     ]);
     await eventually("no request is left", async () => (await count(kv, keys.requests)) === 0);
     t.is(await count(kv, keys.unfinishedAll), 0);
-    await worker.close();
-  }));
+  }),
+);
 
-test("stages with fan-out, audit, outputs and confirm; params and outputs reach the commands", (t) =>
+test.serial("stages with fan-out, audit, outputs and confirm; params and outputs reach the commands", (t) =>
   inWorld(async ({ kv, master }) => {
     const web = { role: "web" };
-    const worker = await startOrderWorker(kv, { ci: { role: "ci" }, w1: web, w2: web, w3: web }, (order) =>
+    await using worker = await startOrderWorker(kv, { ci: { role: "ci" }, w1: web, w2: web, w3: web }, (order) =>
       order.env?.FLEETCRON_TASK === "build" ? { result: { outputs: { IMAGE: "app:7" } } } : {},
     );
     const argv = { run: { command: { argv: ["deploy", "${IMAGE}"] } }, params: [{ name: "IMAGE", usage: "template" as const }] };
@@ -109,13 +109,13 @@ test("stages with fan-out, audit, outputs and confirm; params and outputs reach 
         .size,
       1,
     );
-    await worker.close();
-  }));
+  }),
+);
 
-test("cancel kills what runs; rerun goes on from the failed task", (t) =>
+test.serial("cancel kills what runs; rerun goes on from the failed task", (t) =>
   inWorld(async ({ kv, master }) => {
     let broken = true;
-    const worker = await startOrderWorker(kv, { a: {}, b: {} }, (order) => {
+    await using worker = await startOrderWorker(kv, { a: {}, b: {} }, (order) => {
       const name = order.env?.FLEETCRON_TASK;
       if (name === "hangs") return broken ? undefined : {};
       return name === "flaky" && broken ? failed(3) : {};
@@ -141,12 +141,12 @@ test("cancel kills what runs; rerun goes on from the failed task", (t) =>
     t.like(gone, { state: "cancelled", message: "cancelled by admin: wrong one" });
     t.deepEqual(statesOf(gone), { hangs: "cancelled", last: "cancelled", clean: "succeeded" });
     t.deepEqual(worker.kills, [worker.orders.find(({ order }) => order.env?.FLEETCRON_RUN === other)?.order.execution]);
-    await worker.close();
-  }));
+  }),
+);
 
-test("a task's status from outside: its token, or an operator", (t) =>
+test.serial("a task's status from outside: its token, or an operator", (t) =>
   inWorld(async ({ kv, master }) => {
-    const worker = await startOrderWorker(kv, { a: {} }, () => ({}));
+    await using worker = await startOrderWorker(kv, { a: {} }, () => ({}));
     const id = await startRun(master, { tasks: [task("roll", { manualStatus: true }), task("last", { needs: ["roll"] })] });
     await runUntil(master, id, "its job is done", (run) => taskOfRun(run, "roll")?.wait?.for === "status");
     const token = worker.orders[0]?.order.env?.FLEETCRON_TASK_TOKEN ?? "";
@@ -173,12 +173,12 @@ test("a task's status from outside: its token, or an operator", (t) =>
       force: true,
     });
     t.is(word.body.message, "task roll failed: gave up (by admin)");
-    await worker.close();
-  }));
+  }),
+);
 
-test("runs with the same value of the label go one after the other; a cancelled one lets the next go", (t) =>
+test.serial("runs with the same value of the label go one after the other; a cancelled one lets the next go", (t) =>
   inWorld(async ({ kv, master }) => {
-    const worker = await startOrderWorker(kv, { a: {} }, () => undefined);
+    await using worker = await startOrderWorker(kv, { a: {} }, () => undefined);
     const spec = { sequential: "env", tasks: [task("hangs")] };
     const start = (env: string) => startRun(master, spec, { labels: { env } });
     const [one, two, three, other] = [await start("prod"), await start("prod"), await start("prod"), await start("test")];
@@ -198,13 +198,13 @@ test("runs with the same value of the label go one after the other; a cancelled 
     await active(three);
     t.like((await master.ask("GET", `/runs/${two}`)).body, { state: "cancelled", message: "cancelled by admin before it began" });
     t.is(worker.count("hangs"), 3);
-    await worker.close();
-  }));
+  }),
+);
 
-test("a node that vanishes fails its task, which is tried elsewhere", (t) =>
+test.serial("a node that vanishes fails its task, which is tried elsewhere", (t) =>
   inWorld(
     async ({ kv, master }) => {
-      const worker = await startOrderWorker(kv, { a: {}, b: {} }, (_, node) => (node === "a" ? undefined : {}));
+      await using worker = await startOrderWorker(kv, { a: {}, b: {} }, (_, node) => (node === "a" ? undefined : {}));
       const id = await startRun(master, { tasks: [task("x", { target: { prefer: ["a"] }, retry: { limit: 1, delay: "0" } })] });
       await runUntil(master, id, "it is ordered", () => worker.count("x") === 1);
       t.is(worker.orders[0]?.node, "a");
@@ -213,17 +213,34 @@ test("a node that vanishes fails its task, which is tried elsewhere", (t) =>
       t.is(run.state, "succeeded", JSON.stringify(run));
       t.like(taskOfRun(run, "x"), { attempt: 2, history: [{ nodes: ["a"], message: "lost with its node on a" }] });
       t.is(worker.orders[1]?.node, "b");
-      await worker.close();
     },
     ["--lost-after", "1s"],
-  ));
+  ),
+);
 
-test("no node, then one comes", (t) =>
+test.serial("old runs go with their plans, one that is not over stays", (t) =>
+  inWorld(async ({ kv, master }) => {
+    await using _worker = await startOrderWorker(kv, { a: {} }, (order) => (order.spec.env?.HANGS === "yes" ? undefined : {}));
+    const spec = { retain: { count: 2 }, params: [{ name: "HANGS", value: "no" }], tasks: [task("x")] };
+    const first = await startRun(master, spec, { params: { HANGS: "yes" } });
+    const others: string[] = [];
+    for (let at = 0; at < 4; at++) {
+      others.push(await startRun(master, spec));
+      await runUntil(master, others.at(-1) ?? "", "it ends", hasEnded);
+    }
+    const idsOf = async (prefix: string) => (await kv.range(prefixRange(prefix))).kvs.map(({ key }) => keys.parts(key).at(-1));
+    await eventually("two are left, and the first", async () => (await idsOf(keys.runs)).length === 3);
+    t.deepEqual(await idsOf(keys.runs), [first, ...others.slice(-2)]);
+    t.deepEqual(await idsOf(keys.plan("g", "p", "x").slice(0, -1)), [first, ...others.slice(-2)]);
+  }),
+);
+
+test.serial("no node, then one comes", (t) =>
   inWorld(async ({ kv, master }) => {
     const id = await startRun(master, { tasks: [task("x")] });
     const waiting = await runUntil(master, id, "it waits", (run) => taskOfRun(run, "x")?.message !== undefined);
     t.is(taskOfRun(waiting, "x")?.message, "no registered node matches its target");
-    const worker = await startOrderWorker(kv, { a: {} }, () => ({}));
+    await using _worker = await startOrderWorker(kv, { a: {} }, () => ({}));
     t.is((await runUntil(master, id, "it ends", hasEnded)).state, "succeeded");
-    await worker.close();
-  }));
+  }),
+);

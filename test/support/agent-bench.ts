@@ -46,6 +46,8 @@ export type AgentBench = {
   /** Everything in the inboxes (nobody files here), oldest first. */
   records(job?: string): Promise<ExecutionRecord[]>;
   alive(node: string): Promise<Alive | undefined>;
+  /** What runs and what waits on a node, as it tells. */
+  onHand(node: string): Promise<number | undefined>;
   procs(node: string): Promise<Proc[]>;
   claims(job: string): Promise<Claim[]>;
   /** Runs that left evidence with `script`. */
@@ -69,12 +71,18 @@ export function detailOf({ outcome }: ExecutionRecord): string {
 }
 
 export async function startAgentBench(
-  options: { nodes?: readonly string[]; args?: readonly string[]; endpoint?: (etcd: EtcdServer) => string; etcd?: EtcdServer } = {},
+  options: {
+    nodes?: readonly string[];
+    args?: readonly string[];
+    endpoint?: (etcd: EtcdServer) => string;
+    etcd?: EtcdServer;
+    prefix?: string;
+  } = {},
 ): Promise<AgentBench> {
   const etcd = options.etcd ?? (await startEtcd());
   const temp = tempFolder();
   const kv = openEtcdKv({ endpoints: etcd.endpoints }, { clock: systemClock });
-  const keys = createKeys();
+  const keys = createKeys(options.prefix);
   const agents = new Map<string, Daemon>();
   const file = temp.file("evidence");
   const parts = (job: string): [string, string] => [job.split("/")[0] ?? "", job.split("/")[1] ?? ""];
@@ -104,6 +112,7 @@ export async function startAgentBench(
         nodeId: node,
         folder: temp.path,
         sessionTtl: "3s",
+        ...(options.prefix === undefined ? {} : { prefix: options.prefix }),
         args: [...(options.args ?? []), ...(more.args ?? [])],
         ...(more.env === undefined ? {} : { env: more.env }),
         ...(more.wrapper === undefined ? {} : { wrapper: more.wrapper }),
@@ -169,6 +178,10 @@ export async function startAgentBench(
     async alive(node) {
       const found = await kv.get(keys.alive(node));
       return found && (JSON.parse(found.value) as Alive);
+    },
+    async onHand(node) {
+      const alive = await bench.alive(node);
+      return alive && alive.running + alive.queued;
     },
     procs: (node) => decodeAll<Proc>(`${keys.procs}${node}/`),
     claims: (job) => decodeAll<Claim>(keys.claimsOf(...parts(job))),

@@ -11,6 +11,10 @@ export type AgentOptions = {
   sessionTtl?: string;
   args?: readonly string[];
   env?: Readonly<Record<string, string>>;
+  /** A command that starts the agent, such as setpriv with its flags. */
+  wrapper?: readonly string[];
+  /** Another copy of the program (other-version.ts). */
+  bin?: string;
 };
 
 export function startAgentProcess(options: AgentOptions): Promise<Daemon> {
@@ -24,7 +28,9 @@ export function startAgentProcess(options: AgentOptions): Promise<Daemon> {
       ...["--etcd", etcd.join(","), "--node-id", nodeId, "--data-dir", dataDir],
       ...["--prefix", options.prefix ?? "/fleetcron", "--session-ttl", options.sessionTtl ?? "5s", ...(options.args ?? [])],
     ],
+    ...(options.wrapper === undefined ? {} : { wrapper: options.wrapper }),
     killRest: () => void killSpawners(join(dataDir, "spawner")),
     ...(options.env === undefined ? {} : { env: options.env }),
+    ...(options.bin === undefined ? {} : { bin: options.bin }),
   });
 }

@@ -36,13 +36,24 @@ export async function startDaemon(options: {
   folder: string;
   name: string;
   env?: Readonly<Record<string, string>>;
+  /** A command that replaces itself by the program. */
+  wrapper?: readonly string[];
+  /** Another copy of the program than this one's. */
+  bin?: string;
   limitMs?: number;
   /** What else must be killed when the test is over: it outlives the program. */
   killRest?: () => void;
 }): Promise<Daemon> {
   const logFile = `${options.folder}/${options.name}.log`;
   const readyFile = `${options.folder}/${options.name}.ready`;
-  const command = [process.execPath, binOf(options.program), ...options.args, "--ready-file", readyFile];
+  const command = [
+    ...(options.wrapper ?? []),
+    process.execPath,
+    options.bin ?? binOf(options.program),
+    ...options.args,
+    "--ready-file",
+    readyFile,
+  ];
   let child: ChildProcess | undefined;
   let exited: Promise<number | null> = Promise.resolve(null);
   const onExit = () => {

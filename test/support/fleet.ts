@@ -25,7 +25,7 @@ export type Fleet = {
   readonly folder: string;
   file(name: string): string;
   agent(nodeId: string): Daemon;
-  addAgent(nodeId: string, options?: { env?: Readonly<Record<string, string>>; args?: readonly string[] }): Promise<Daemon>;
+  addAgent(nodeId: string, options?: { env?: Readonly<Record<string, string>>; args?: readonly string[]; bin?: string }): Promise<Daemon>;
   apply(jobs: Readonly<Record<string, JobSpec>>): Promise<void>;
   /** Every filed record of a job, oldest first, straight from etcd. */
   records(jobKey: string): Promise<ExecutionRecord[]>;

@@ -21,7 +21,7 @@ export type OrderWorker = {
   count(task: string): number;
   readonly kills: readonly string[];
   /** The nodes go offline. */
-  close(): Promise<void>;
+  [Symbol.asyncDispose](): Promise<void>;
 };
 
 export const failed = (code = 1): Ends => ({ success: false, outcome: { type: "exit", code } });
@@ -78,7 +78,7 @@ export async function startOrderWorker(
     orders,
     kills,
     count: (task) => orders.filter(({ order }) => order.env?.FLEETCRON_TASK === task).length,
-    async close() {
+    async [Symbol.asyncDispose]() {
       await mirror.close();
       for (const agent of agents.values()) await agent.vanish();
     },

@@ -32,17 +32,18 @@ export function fixture(name: string): string {
   return join(BIN, name);
 }
 
-export async function supervisorBench(): Promise<SupervisorBench> {
+export async function supervisorBench(options: { cgroup?: "auto" | "off" } = {}): Promise<SupervisorBench> {
   const folder = tempFolder();
   const spawners = join(folder.path, "spawner");
-  const open = (version = "test") => openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version, bootId: BOOT_ID });
+  const open = (version = "test") =>
+    openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version, bootId: BOOT_ID, ...options });
   const supervisor = await open();
   let count = 0;
   const bench: SupervisorBench = {
     supervisor,
     folder: folder.path,
     spawners,
-    next: (options) => open(options?.version),
+    next: (as) => open(as?.version),
     spec: (argv, more = {}) => {
       // Also in other tests there are none of the same name: processes are found by it.
       const execution = `e${++count}-${randomUUID()}`;

@@ -1,11 +1,10 @@
 /**
  * The agent, wired: watch → plan → fire → run → report. Nothing is decided here. Clean-up runs last in, first out.
  */
-import { mkdirSync } from "node:fs";
+import { chmodSync, mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
-import { asError } from "fleetcron-shared/base/errors";
 import { createIdSource } from "fleetcron-shared/base/ids";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Random } from "fleetcron-shared/base/random";
@@ -30,7 +29,7 @@ import { Schedules } from "./plan/schedules.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { ClaimLeases } from "./report/claim-leases.ts";
 import { Outbox } from "./report/outbox.ts";
-import { Presence, refuseDuplicate, registerNode } from "./report/presence.ts";
+import { keepRegistering, Presence, refuseDuplicate, registerNode } from "./report/presence.ts";
 import { Procs } from "./report/procs.ts";
 import { Writer } from "./report/writer.ts";
 import { Executions } from "./run/executions.ts";
@@ -42,6 +41,7 @@ import { openSupervisor } from "./run/supervisor.ts";
 import { openUsers } from "./runners/users.ts";
 import { openNodeKey } from "./secrets/node-key.ts";
 import { openSecrets } from "./secrets/secrets.ts";
+import type { PassPoint } from "./spawner/kill-points.ts";
 import { watchDispatches } from "./watch/dispatches.ts";
 import { watchOrders } from "./watch/orders.ts";
 
@@ -54,6 +54,7 @@ export type AgentDeps = {
   readonly own: { readonly pid: number; readonly uid: number; readonly gid: number };
   /** The agent's environment: jobs may take secrets from it. */
   readonly env: Readonly<Record<string, string | undefined>>;
+  readonly passPoint: PassPoint;
 };
 export type Agent = {
   readonly nodeId: string;
@@ -68,11 +69,10 @@ export type Agent = {
 const HEARTBEAT_MS = 2000;
 /** When the agent stops, the last records get so long to reach etcd; the journal has them anyway. */
 const FLUSH_MS = 2000;
-const REGISTER_AGAIN_MS = 1000;
 
 /** Starts the agent; resolves when it is registered and knows its jobs. */
 export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<Agent> {
-  const { kv, clock, random, version } = deps;
+  const { kv, clock, random, version, passPoint } = deps;
   const cleanup = new Cleanup();
   const stopping = new AbortController();
   cleanup.add(() => stopping.abort());
@@ -90,10 +90,11 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     const startedMs = clock.now();
     const lastPlanned = journal.meta("lastPlanned");
 
-    const executions = new Executions({ journal, bootId: host.bootId });
+    const executions = new Executions({ journal, bootId: host.bootId, passPoint });
     const session = openSession({ kv, clock, random, log }, { ttlMs: config.sessionTtlMs });
     // Locks of executions that go on without the agent must outlive it as long as they are trusted: the next agent carries them over.
-    cleanup.add(() => session.close({ keepLease: executions.all().some(({ lock }) => lock !== undefined) }));
+    const holdsLocks = () => executions.all().some(({ lock }) => lock !== undefined);
+    cleanup.add(() => session.close({ keepLease: holdsLocks() }));
     const starts = new PendingStarts();
     const writer = new Writer({ kv, clock, random, log, calm: () => starts.calm(clock) });
     cleanup.add(() => writer.close());
@@ -121,12 +122,16 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
 
     const leases = new ClaimLeases({ kv, clock });
     cleanup.add(() => leases.close());
-    const outbox = new Outbox({ kv, clock, journal, writer, leases, keys });
+    const outbox = new Outbox({ kv, clock, journal, writer, leases, keys, passPoint });
     cleanup.add(() => outbox.close());
     cleanup.add(() => writer.flush(FLUSH_MS));
     const procs = new Procs({ clock, keys, session, writer }, { nodeId, thresholdMs: config.procThresholdMs });
-    const supervisor = await openSupervisor({ clock, log }, { folder: join(config.dataDir, "spawner"), version, bootId: host.bootId });
+    const supervisor = await openSupervisor(
+      { clock, log },
+      { folder: join(config.dataDir, "spawner"), version, bootId: host.bootId, cgroup: config.cgroup },
+    );
     cleanup.add(() => supervisor.close({ stopExecutions: config.stopExecutions }));
+    cleanup.add(() => holdsLocks() && session.renew());
     session.onRenewed((trustedUntil) => supervisor.extendAll(trustedUntil));
     // What ran under locks of a session that is over must not live on the renewals of the next one.
     session.onChange((incarnation) => {
@@ -154,19 +159,13 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       },
     );
     cleanup.add(() => self.close());
-    /** Somebody forgot this node although it is here, or etcd was exchanged for an empty one. */
-    const registerAgain = async () => {
-      while (!stopping.signal.aborted && self.get(keys.node(nodeId)) === undefined) {
-        log.warn({}, "this node's registration is gone; it registers again");
-        await registerNode({ kv, keys }, identity, node.createdAt).catch((thrown: unknown) =>
-          log.warn({ error: asError(thrown).message }, "cannot register yet"),
-        );
-        await clock.sleep(REGISTER_AGAIN_MS, stopping.signal);
-      }
-    };
+    const isRegistered = () => self.get(keys.node(nodeId)) !== undefined;
+    const registerAgain = () => keepRegistering(presenceDeps, { identity, createdAt: node.createdAt, isRegistered, stop: stopping.signal });
     const recordHost = { nodeId, hostname: host.hostname };
     const execDir = join(config.dataDir, "exec");
     mkdirSync(execDir, { recursive: true });
+    // Commands of other users reach their own result files; nobody else lists the folder.
+    chmodSync(execDir, 0o711);
     const disk = await openDiskGuard({ clock, log }, config.dataDir, config.minFreeBytes);
     cleanup.add(() => disk.close());
     const maskerOf = (attempt: string) => secrets.maskerOf(attempt).log;
@@ -205,6 +204,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       executions,
       procs,
       starts,
+      passPoint,
       users: openUsers({ clock }),
       own: deps.own,
       nodeId,
@@ -240,7 +240,8 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     });
     cleanup.add(() => dispatches.close());
     self.onChange(() => {
-      if (self.get(keys.node(nodeId)) === undefined) void registerAgain();
+      if (isRegistered()) presence.changed();
+      else void registerAgain();
     });
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
@@ -248,7 +249,12 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       presenceDeps,
       { id: nodeId, instance, startedAt: toIso(startedMs) },
       {
-        state: () => ({ running: executions.size, queued: slots.queued + gate.held, observedRevision: dispatches.revision() }),
+        state: () => ({
+          running: slots.used,
+          queued: Math.max(0, executions.size - slots.used) + gate.held,
+          ...(gateDeps.isDraining() ? { draining: true } : {}),
+          observedRevision: dispatches.revision(),
+        }),
         onDuplicate: failed.reject,
       },
     );

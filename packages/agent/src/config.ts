@@ -42,6 +42,10 @@ export const agentSettings = z.strictObject({
     .string()
     .exactOptional()
     .describe("what this host lets jobs do (docs/policy.md); default: /etc/fleetcron/policy.yaml if it exists; read again on SIGHUP"),
+  cgroup: z
+    .enum(["auto", "off"], { error: expected("auto or off") })
+    .default("auto")
+    .describe("auto: each execution gets a cgroup where this host has cgroup v2 and lets the agent make some; off: never"),
   stopExecutions: z
     .enum(["true", "false"], { error: expected("true or false") })
     .default("false")
@@ -65,6 +69,7 @@ export type AgentConfig = {
   readonly logBytes: number;
   readonly logBytesPerSecond: number;
   readonly minFreeBytes: number;
+  readonly cgroup: "auto" | "off";
   readonly stopExecutions: boolean;
   readonly policyFile: string | undefined;
 };
@@ -82,6 +87,7 @@ export function agentConfig(settings: AgentSettings): AgentConfig {
     logBytes: parseSize(settings.logSize) ?? 0,
     logBytesPerSecond: parseSize(settings.logRate) ?? 0,
     minFreeBytes: parseSize(settings.minFreeDisk) ?? 0,
+    cgroup: settings.cgroup,
     stopExecutions: settings.stopExecutions === "true",
     policyFile: settings.policyFile,
   };

@@ -6,13 +6,16 @@ import { systemClock } from "fleetcron-shared/base/clock";
 import { configNames, loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
 import { makeDataDir } from "fleetcron-shared/base/data-dir";
 import { asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
-import { createLog } from "fleetcron-shared/base/log";
+import { createLog, type Log } from "fleetcron-shared/base/log";
 import { systemRandom } from "fleetcron-shared/base/random";
 import { SECRET_SETTINGS } from "fleetcron-shared/base/settings";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { etcdOptionsOf } from "fleetcron-shared/store/etcd-options";
 import { startAgent } from "./agent.ts";
-import { agentConfig, agentSettings } from "./config.ts";
+import { type AgentConfig, agentConfig, agentSettings } from "./config.ts";
+import { readHost } from "./host.ts";
+import { endExecutions } from "./run/end-executions.ts";
+import { openKillPoints } from "./spawner/kill-points.ts";
 
 // With 100,000 jobs a third of the memory would be young-generation space that V8 grew while they were loaded (docs/performance.md).
 setFlagsFromString("--semi-space-growth-factor=1");
@@ -31,6 +34,7 @@ function createProgram(run: (flags: Record<string, unknown>) => Promise<void>): 
     .version(readVersion(), "-V, --version")
     .option("-c, --config FILE", `settings as YAML (default: ${DEFAULT_FILE} if it exists; or ${ENV_PREFIX}CONFIG)`)
     .option("--print-config", "print the effective settings, secrets masked, and exit")
+    .option("--end-executions", "end what a stopped agent has left running in the data folder, and exit")
     .showHelpAfterError("(see fleetcron-agent --help)")
     .exitOverride();
   for (const [key, field] of Object.entries(agentSettings.shape)) {
@@ -66,15 +70,17 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   makeDataDir(settings.dataDir, { mode: 0o755, program: "agent" });
 
   const log = createLog({ level: settings.logLevel, name: "fleetcron-agent" });
+  if (flags.endExecutions === true) return endAll(agentConfig(settings), log);
   const kv = openEtcdKv(etcdOptionsOf(settings), { clock: systemClock });
   const own = { pid: process.pid, uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+  const passPoint = openKillPoints(process.env.FLEETCRON_KILL_AT);
   const stopped = Promise.withResolvers<void>();
   for (const signal of ["SIGTERM", "SIGINT"] as const) process.on(signal, () => stopped.resolve());
   let reload = () => {};
   process.on("SIGHUP", () => reload());
   try {
     const agent = await startAgent(
-      { kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own, env: process.env },
+      { kv, clock: systemClock, random: systemRandom, log, version: readVersion(), own, env: process.env, passPoint },
       agentConfig(settings),
     );
     reload = agent.reload;
@@ -88,6 +94,13 @@ async function runAgent(flags: Record<string, unknown>): Promise<void> {
   } finally {
     await kv.close();
   }
+}
+
+async function endAll({ dataDir, cgroup }: AgentConfig, log: Log): Promise<void> {
+  const version = readVersion();
+  const { bootId } = readHost(version);
+  const count = await endExecutions({ clock: systemClock, log }, { dataDir, cgroup, version, bootId });
+  process.stdout.write(`${count} ended; the next agent on ${dataDir} records how\n`);
 }
 
 /** Written whole or not at all. */

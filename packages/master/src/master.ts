@@ -23,8 +23,10 @@ import { createSender } from "./notify/sender.ts";
 import { openFileChecker } from "./ops/file-checker.ts";
 import { openLogStreams } from "./ops/log-streams.ts";
 import { createOrderLease } from "./ops/order-lease.ts";
+import { openHooks } from "./ops/receive-hook.ts";
 import { startPipelines } from "./pipelines/engine.ts";
 import { createTimetable } from "./timetable.ts";
+import { startTriggers } from "./triggers/triggers.ts";
 import { openViews } from "./views.ts";
 
 export type Master = {
@@ -82,7 +84,8 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
       isLeading: () => isLeading(),
       hasStarted: () => hasStarted,
     };
-    const app = createServer({ log, ops, system });
+    const hooks = openHooks({ ...ops, secrets: { env: deps.env ?? {}, secretsDir: config.notifySecretsDir } });
+    const app = createServer({ log, ops, system, hooks });
     const port = await listen(app, config);
     cleanup.add(() => app.close());
     cleanup.add(logStreams.close);
@@ -95,7 +98,10 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     const self: LeaderInfo = { v: 1, master: about.name, since: toIso(clock.now()), address: url };
     const election = openElection(deps, { key: keys.leader, value: encode(self), session });
     const { lostAfterMs } = config;
-    const leader = followElection({ ...ops, election }, { lostAfterMs }, (own) => [startPipelines(own, { lostAfterMs })]);
+    const leader = followElection({ ...ops, election }, { lostAfterMs }, (own) => {
+      const triggers = startTriggers(own, { timezone: meta.timezone });
+      return [triggers, startPipelines(own, { lostAfterMs, alsoOf: triggers.alsoOf })];
+    });
     isLeading = leader.isLeading;
     cleanup.add(async () => {
       await election.close();

@@ -36,6 +36,7 @@ export class ClusterGate {
   readonly #lanes: Lanes;
   /** Jobs of which a tick waits for the execution on this node to end. */
   readonly #queued = new Set<JobKey>();
+  #waitingForSlot = 0;
 
   constructor(deps: ClusterGateDeps) {
     this.#deps = deps;
@@ -45,9 +46,9 @@ export class ClusterGate {
     });
   }
 
-  /** Ticks that wait for etcd, or for their predecessor. */
+  /** Ticks that nobody has claimed yet and that wait here: for etcd, for their predecessor, for a slot. */
   get held(): number {
-    return this.#lanes.size + this.#queued.size;
+    return this.#lanes.size + this.#queued.size + this.#waitingForSlot;
   }
 
   pass(job: Job, ruleId: string, dueMs: EpochMs, peers: readonly string[]): void {
@@ -60,9 +61,10 @@ export class ClusterGate {
   /** Works off ticks that passed while nobody could fire them: each after the one before. */
   async passInTurn(job: Job, ruleId: string, dueMs: readonly EpochMs[], peers: readonly string[]): Promise<void> {
     const { clock } = this.#deps;
-    for (const each of dueMs) {
+    const ticks = dueMs.map((each) => this.#tick(job, ruleId, each, peers));
+    for (const tick of ticks) this.#note(tick);
+    for (const tick of ticks) {
       const startedMono = clock.mono();
-      const tick = this.#tick(job, ruleId, each, peers);
       while ((await this.#workHeld(tick, clock.now()).catch(() => "busy")) === "busy") await clock.sleep(RETRY_MS);
       await clock.sleep(Math.max(0, startedMono + PASSED_EVERY_MS - clock.mono()));
     }
@@ -102,6 +104,7 @@ export class ClusterGate {
       if (inTheWay === undefined && (hasSlot || slots.tryTake())) return this.#begin(tick);
       if (hasSlot) slots.release();
       hasSlot = false;
+      this.#note(tick);
       if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : { reason: "overlap" };
       if (inTheWay === "active") {
         if (!(await this.#afterOverlap(job, active))) return { reason: "overlap" };
@@ -114,12 +117,12 @@ export class ClusterGate {
   }
 
   #inTheWay(tick: ClusterTick): Refusal | "lane" | undefined {
-    return this.#isCurrent(tick) && this.#lanes.takes(tick) ? "lane" : this.#refusal(tick);
+    return this.#deps.isCurrentJob(tick.job) && this.#lanes.takes(tick) ? "lane" : this.#refusal(tick);
   }
 
   /** Why this node does not take the tick, whatever runs here. */
   #refusal(tick: ClusterTick): Refusal | undefined {
-    if (!this.#isCurrent(tick)) return { reason: "cancelled" };
+    if (!this.#deps.isCurrentJob(tick.job)) return { reason: "cancelled" };
     return this.#deps.isDraining() ? { reason: "drained" } : refusalOf(this.#deps, tick.job, undefined);
   }
 
@@ -217,6 +220,11 @@ export class ClusterGate {
     }
   }
 
+  /** It waits here: should the agent die meanwhile, the next one sees to its verdict. */
+  #note(tick: ClusterTick): void {
+    this.#deps.executions.note(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
+  }
+
   #begin(tick: ClusterTick): ActiveExecution {
     return this.#deps.executions.begin(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
   }
@@ -225,7 +233,7 @@ export class ClusterGate {
   async #run(tick: ClusterTick, execution: ActiveExecution, result: ClaimResult & { type: "won" }): Promise<void> {
     execution.fence = result.fence;
     execution.lock = result.lock;
-    if (this.#isCurrent(tick) && execution.killRequest === undefined) return launchReplaceable(this.#deps, execution);
+    if (this.#deps.isCurrentJob(tick.job) && execution.killRequest === undefined) return launchReplaceable(this.#deps, execution);
     this.#deps.slots.release();
     this.#cancel(tick, execution);
   }
@@ -259,7 +267,11 @@ export class ClusterGate {
   async #takeSlot(limitMs: number): Promise<boolean> {
     const stop = new AbortController();
     const cancel = this.#deps.clock.after(limitMs, () => stop.abort());
+    this.#waitingForSlot++;
+    this.#deps.executions.onChanged();
     const taken = await this.#deps.slots.take(stop.signal);
+    this.#waitingForSlot--;
+    this.#deps.executions.onChanged();
     cancel();
     return taken;
   }
@@ -274,10 +286,6 @@ export class ClusterGate {
   #verdict(tick: ClusterTick, outcome: Outcome): void {
     postClusterVerdict(this.#deps, tick.job, tick, outcome, { execution: tick.execution });
     this.#deps.executions.unshelve(tick.execution);
-  }
-
-  #isCurrent(tick: ClusterTick): boolean {
-    return this.#deps.isCurrentJob(tick.job);
   }
 }
 

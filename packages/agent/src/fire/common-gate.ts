@@ -1,6 +1,6 @@
 /**
  * May a tick of a `common` job, or an order, run here now? Draining, what this host allows (admission.ts), overlap and capacity decide; a tick that may not run gets its verdict at
- * once. Etcd is asked only where the job says `onIsolation: hold`: then its ticks wait in line (held-common.ts) before they come here.
+ * once. What has been let in goes on, also when the node begins to drain meanwhile. Etcd is asked only where the job says `onIsolation: hold`: then its ticks wait in line (held-common.ts) before they come here.
  */
 import type { IdSource } from "fleetcron-shared/base/ids";
 import type { Job } from "fleetcron-shared/model/job";
@@ -16,13 +16,24 @@ export type CommonGateDeps = RunDeps &
   VerdictDeps &
   AdmissionDeps & { readonly newId: IdSource; readonly isDraining: () => boolean; readonly isCurrentJob: (job: Job) => boolean };
 
+type PassOptions = {
+  /** The id that it has already. */
+  readonly execution?: string | undefined;
+  readonly attempt?: number | undefined;
+  /** An earlier agent process has let it in. */
+  readonly isLetIn?: boolean;
+};
+
 /** Starts the execution, or queues it, or records why not. Synchronous up to the start, so that a burst of ticks shares one journal commit. */
-export function passCommon(deps: CommonGateDeps, job: Job, origin: Origin, options: { execution?: string; attempt?: number } = {}): void {
+export function passCommon(deps: CommonGateDeps, job: Job, origin: Origin, options: PassOptions = {}): void {
   const id = options.execution ?? deps.newId();
-  const refuse = (refusal: Refusal) =>
+  const refuse = (refusal: Refusal) => {
     postVerdict(deps, job, origin, { type: "skipped", ...refusal }, { execution: id, attempt: options.attempt });
+    if (options.execution !== undefined) deps.executions.unshelve(id);
+  };
   const skip = (reason: SkipReason, detail: string) => refuse({ reason, detail });
-  const refusal = refusalNow(deps, job, origin);
+  if (deps.isDraining() && origin.type === "tick" && options.isLetIn !== true) return refuse({ reason: "drained" });
+  const refusal = refusalOf(deps, job, origin);
   if (refusal !== undefined) return refuse(refusal);
   const active = deps.executions.of(job.key);
   const mustWait = active.length > 0 && !(job.overlap === "allow" && active.length < job.parallel);
@@ -49,16 +60,12 @@ async function waitThenLaunch(deps: CommonGateDeps, execution: ActiveExecution, 
   const taken = await deps.slots.take(AbortSignal.any([wait.signal, late.signal]));
   giveUp();
   wait.done();
-  const refusal = refusalNow(deps, job, origin) ?? (taken ? undefined : { reason: "capacity" as const });
+  const refusal = refusalOf(deps, job, origin) ?? (taken ? undefined : { reason: "capacity" as const });
   if (refusal === undefined && !wait.signal.aborted) return launch(deps, execution);
   if (taken) deps.slots.release();
   const outcome: Outcome = wait.signal.aborted || refusal === undefined ? cancelled(execution) : { type: "skipped", ...refusal };
   postVerdict(deps, job, origin, outcome, { execution: id, attempt });
   deps.executions.move(execution, "ended");
-}
-
-function refusalNow(deps: CommonGateDeps, job: Job, origin: Origin): Refusal | undefined {
-  return deps.isDraining() && origin.type === "tick" ? { reason: "drained" } : refusalOf(deps, job, origin);
 }
 
 function aborted(signal: AbortSignal): Promise<void> {

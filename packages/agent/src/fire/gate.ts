@@ -11,7 +11,8 @@ import { jobOf, type PlannedJob, type PlannedRule } from "../plan/planned-job.ts
 import type { DueRule } from "../plan/planner.ts";
 import { ClusterGate, type ClusterGateDeps } from "./cluster-gate.ts";
 import { passCommon } from "./common-gate.ts";
-import { HeldCommon } from "./held-common.ts";
+import { HeldCommon, type TickOrigin } from "./held-common.ts";
+import { passInTurn } from "./in-turn.ts";
 import { postClusterVerdict, postVerdict } from "./verdicts.ts";
 
 /** Jobs that fire often are not parsed each time. */
@@ -56,23 +57,25 @@ export class Gate {
       const peers = dispatch.rules[item.rule.id] ?? [];
       if (inTurn) void this.#cluster.passInTurn(job, item.rule.id, item.fire, peers);
       else for (const dueMs of item.fire) this.#cluster.pass(job, item.rule.id, dueMs, peers);
-    } else if (inTurn) void this.#oneAfterAnother(job, item);
-    else for (const dueMs of item.fire) this.#passCommon(job, item.rule.id, dueMs);
+    } else if (inTurn) this.#oneAfterAnother(job, item);
+    else for (const dueMs of item.fire) this.#passCommon(job, { type: "tick", ruleId: item.rule.id, dueMs }, undefined);
   }
 
-  #passCommon(job: Job, ruleId: string, dueMs: number): void {
-    const origin = { type: "tick", ruleId, dueMs } as const;
-    if (!this.#heldCommon.takes(job, origin)) passCommon(this.#deps, job, origin);
+  #passCommon(job: Job, origin: TickOrigin, execution: string | undefined): void {
+    if (!this.#heldCommon.takes(job, origin, execution)) passCommon(this.#deps, job, origin, { execution });
   }
 
-  /** `misfire: all`: every passed tick runs, each after the one before, at most one a second. */
-  async #oneAfterAnother(job: Job, item: DueRule): Promise<void> {
-    for (const dueMs of item.fire) {
-      if (!this.#deps.isCurrentJob(job)) return;
-      await Promise.all(this.#deps.executions.of(job.key).map((execution) => execution.ended));
-      this.#passCommon(job, item.rule.id, dueMs);
-      await this.#deps.clock.sleep(1000);
-    }
+  /** `misfire: all`: every passed tick runs. */
+  #oneAfterAnother(job: Job, item: DueRule): void {
+    const waiting = item.fire.map((dueMs) => {
+      const origin: TickOrigin = { type: "tick", ruleId: item.rule.id, dueMs };
+      const execution = this.#deps.newId();
+      this.#deps.executions.note(execution, job, origin);
+      return { execution, origin };
+    });
+    void passInTurn(this.#deps, job, waiting, ({ execution, origin }) => {
+      if (origin.type === "tick") this.#passCommon(job, origin, execution);
+    });
   }
 
   #range(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): void {

@@ -8,6 +8,8 @@ import type { Origin } from "../run/execution.ts";
 import { type CommonGateDeps, passCommon } from "./common-gate.ts";
 import { postVerdict } from "./verdicts.ts";
 
+export type TickOrigin = Origin & { readonly type: "tick" };
+
 export class HeldCommon {
   readonly #deps: CommonGateDeps;
   readonly #lines = new Map<JobKey, Promise<void>>();
@@ -22,11 +24,12 @@ export class HeldCommon {
   }
 
   /** Takes the tick if it has to wait for etcd or for ticks that do; false if it may go on. */
-  takes(job: Job, origin: Origin & { type: "tick" }): boolean {
+  takes(job: Job, origin: TickOrigin, execution = this.#deps.newId()): boolean {
     const before = this.#lines.get(job.key);
     if (before === undefined && (job.onIsolation !== "hold" || this.#deps.session.current() !== undefined)) return false;
     this.#size++;
-    const turn = this.#hold(job, origin, before).finally(() => {
+    this.#deps.executions.note(execution, job, origin);
+    const turn = this.#hold(job, origin, execution, before).finally(() => {
       this.#size--;
       if (this.#lines.get(job.key) === turn) this.#lines.delete(job.key);
     });
@@ -34,15 +37,17 @@ export class HeldCommon {
     return true;
   }
 
-  async #hold(job: Job, origin: Origin & { type: "tick" }, before: Promise<void> | undefined): Promise<void> {
+  async #hold(job: Job, origin: TickOrigin, execution: string, before: Promise<void> | undefined): Promise<void> {
     const { clock, executions } = this.#deps;
     const back = await this.#etcdIsBack(Math.min(job.holdForMs, job.misfireWindowMs) - Math.max(0, clock.now() - origin.dueMs));
     await before;
-    if (!back) return postVerdict(this.#deps, job, origin, { type: "skipped", reason: "isolated" });
-    if (!this.#deps.isCurrentJob(job)) return postVerdict(this.#deps, job, origin, { type: "skipped", reason: "cancelled" });
+    if (!back || !this.#deps.isCurrentJob(job)) {
+      postVerdict(this.#deps, job, origin, { type: "skipped", reason: back ? "cancelled" : "isolated" }, { execution });
+      return executions.unshelve(execution);
+    }
     const ended = () => Promise.all(executions.of(job.key).map((execution) => execution.ended));
     await ended();
-    passCommon(this.#deps, job, origin);
+    passCommon(this.#deps, job, origin, { execution });
     await ended();
   }
 

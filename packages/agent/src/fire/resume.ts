@@ -12,6 +12,7 @@ import type { ActiveExecution } from "../run/executions.ts";
 import type { Resumed } from "../run/recover.ts";
 import type { Running } from "../run/supervisor.ts";
 import { passCommon } from "./common-gate.ts";
+import { passInTurn, type Waiting } from "./in-turn.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
 import { type OrderDeps, runAlone } from "./orders.ts";
 import { postVerdict } from "./verdicts.ts";
@@ -31,8 +32,10 @@ export function resumeProcesses(deps: OrderDeps, resumed: readonly Resumed[]): v
 
 /** Waits and starts, once the plan is known: their job may have changed meanwhile. */
 export function resumeWaits(deps: OrderDeps, resumed: readonly Resumed[]): void {
-  for (const { execution, running } of resumed) {
-    if (running !== undefined) continue;
+  const waits = resumed.flatMap(({ execution, running }) => (running === undefined ? [execution] : []));
+  const isCommonStart = ({ job, state }: ActiveExecution) => job.kind === "common" && state === "claimed";
+  resumeCommon(deps, waits.filter(isCommonStart));
+  for (const execution of waits.filter((wait) => !isCommonStart(wait))) {
     void resumeWait(deps, execution).catch((thrown: unknown) => {
       deps.log.error({ execution: execution.id, error: asError(thrown).message }, "an execution cannot be resumed");
       giveUp(deps, execution, { type: "lost", why: "agentStopped" });
@@ -41,7 +44,7 @@ export function resumeWaits(deps: OrderDeps, resumed: readonly Resumed[]): void 
 }
 
 async function resumeWait(deps: OrderDeps, execution: ActiveExecution): Promise<void> {
-  const { job, origin, id, attempt } = execution;
+  const { job, id } = execution;
   if (execution.lock !== undefined && !(await carryLock(deps, execution, undefined))) return giveUp(deps, execution, { type: "lockLost" });
   if (execution.state === "waiting") return launchReplaceable(deps, execution);
   deps.procs.waited(id);
@@ -49,11 +52,22 @@ async function resumeWait(deps: OrderDeps, execution: ActiveExecution): Promise<
     await dropPlace(deps, execution);
     return runAlone(deps, execution);
   }
-  if (job.kind !== "common") return launchWithSlot(deps, execution);
-  // As if it were due now: overlap and capacity decide again.
-  deps.executions.shelve(execution);
-  deps.executions.unshelve(id);
-  passCommon(deps, job, origin, { execution: id, attempt });
+  return launchWithSlot(deps, execution);
+}
+
+/** As if they were due now: overlap and capacity decide again. Those of one job in turn, unless they may overlap. */
+function resumeCommon(deps: OrderDeps, executions: readonly ActiveExecution[]): void {
+  for (const execution of executions) {
+    deps.procs.waited(execution.id);
+    deps.executions.shelve(execution);
+  }
+  for (const ofJob of Map.groupBy(executions, ({ job }) => job.key).values()) {
+    const [{ job }] = ofJob as [ActiveExecution];
+    const waiting = ofJob.map(({ id, origin, attempt }) => ({ execution: id, origin, attempt }));
+    const pass = ({ origin, ...ids }: Waiting) => passCommon(deps, job, origin, { ...ids, isLetIn: true });
+    if (job.overlap === "allow") waiting.forEach(pass);
+    else void passInTurn(deps, job, waiting, pass);
+  }
 }
 
 /** The place in the line that it had under the session before would be in its own way. */

@@ -32,6 +32,7 @@ type Deps = {
   readonly writer: Writer;
   readonly leases: ClaimLeases;
   readonly keys: Keys;
+  readonly passPoint: (point: "posted") => void;
 };
 
 const RETRY_MS = 1000;
@@ -132,6 +133,7 @@ export class Outbox {
   }
 
   #delivered(id: string): void {
+    this.#deps.passPoint("posted");
     this.#deps.journal.removeOutbox(id);
     this.#pending.delete(id);
   }

@@ -22,6 +22,7 @@ type Deps = {
   readonly log: Log;
 };
 
+const REGISTER_AGAIN_MS = 1000;
 const POLL_MS = 200;
 /** Changes of the alive value within this time share a write. */
 const GATHER_MS = 50;
@@ -43,6 +44,21 @@ export async function registerNode(deps: { kv: Kv; keys: Keys }, identity: Ident
     const condition = found === undefined ? absent(key) : unchanged(key, found.modRevision);
     const { succeeded } = await deps.kv.txn({ if: [condition], then: [{ op: "put", key, value: encode(node) }] });
     if (succeeded) return node;
+  }
+}
+
+/** Somebody forgot this node although it is here, or etcd was exchanged for an empty one: it registers until it is seen there. */
+export async function keepRegistering(
+  deps: Pick<Deps, "kv" | "clock" | "keys" | "log">,
+  options: { identity: Identity; createdAt: string; isRegistered: () => boolean; stop: AbortSignal },
+): Promise<void> {
+  const { identity, createdAt, isRegistered, stop } = options;
+  while (!stop.aborted && !isRegistered()) {
+    deps.log.warn({}, "this node's registration is gone; it registers again");
+    await registerNode(deps, identity, createdAt).catch((thrown: unknown) =>
+      deps.log.warn({ error: asError(thrown).message }, "cannot register yet"),
+    );
+    await deps.clock.sleep(REGISTER_AGAIN_MS, stop);
   }
 }
 
@@ -78,7 +94,7 @@ async function remove(kv: Kv, found: KeyValue): Promise<void> {
   await kv.txn({ if: [unchanged(found.key, found.modRevision)], then: [{ op: "delete", key: found.key }] });
 }
 
-export type PresenceState = { readonly running: number; readonly queued: number; readonly observedRevision: number };
+export type PresenceState = Pick<Alive, "running" | "queued" | "draining" | "observedRevision">;
 
 /** Keeps `alive/<node>` true. */
 export class Presence {

@@ -52,8 +52,10 @@ export class Procs {
       const value: Proc = { v: 1, execution, ...rest, startedAt: toIso(startedAtMs) };
       this.#show(execution, { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid), value: encode(value) });
     };
-    if (this.#thresholdMs === 0) show();
-    else this.#waiting.set(execution, this.#deps.clock.after(this.#thresholdMs, show));
+    // One that was taken over has lived for a while.
+    const leftMs = Math.min(this.#thresholdMs, this.#thresholdMs - (this.#deps.clock.now() - startedAtMs));
+    if (leftMs <= 0) show();
+    else this.#waiting.set(execution, this.#deps.clock.after(leftMs, show));
   }
 
   /** The execution's process has ended; the key that must vanish with its record, if it was ever shown. */

@@ -20,6 +20,7 @@ import { readTail } from "../runners/output-tail.ts";
 import type { Users } from "../runners/users.ts";
 import type { Masker } from "../secrets/masker.ts";
 import type { Secrets } from "../secrets/secrets.ts";
+import type { PassPoint } from "../spawner/kill-points.ts";
 import { type AttemptFiles, attemptFiles, needsFolder, removeFiles } from "./attempt-files.ts";
 import type { ActiveExecution, Executions } from "./executions.ts";
 import type { Journal } from "./journal.ts";
@@ -37,6 +38,7 @@ export type AttemptDeps = {
   readonly executions: Executions;
   readonly procs: Procs;
   readonly starts: PendingStarts;
+  readonly passPoint: PassPoint;
   readonly users: Users;
   readonly policy: Pick<PolicyGuard, "refusal">;
   readonly secrets: Pick<Secrets, "resolve" | "maskerOf">;
@@ -60,11 +62,15 @@ export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution):
   const startIsOver = deps.starts.begin();
   const files = attemptFiles(deps.execDir, execution.id, execution.attempt);
   try {
+    deps.passPoint("claimed");
     deps.executions.move(execution, "running");
     const committed = deps.journal.committed();
     const prepared = await prepare(deps, execution, files);
+    deps.passPoint("filesMade");
     await committed;
+    deps.passPoint("committed");
     const started = "outcome" in prepared ? prepared.outcome : start(deps, execution, prepared.spec);
+    deps.passPoint("handedOver");
     if ("type" in started) return notStarted(deps, execution, files, started);
     return await watch(deps, execution, files, started, startIsOver);
   } finally {
@@ -134,13 +140,16 @@ async function watch(
   if (execution.killRequest !== undefined) execution.onKill(execution.killRequest);
   const started = await running.started;
   startIsOver();
+  deps.passPoint("spawned");
   if (started !== undefined) {
     execution.pid = started.pid;
     execution.beginMs = started.startedAtMs;
     deps.executions.begun(execution);
     showProc(deps, execution, started);
   }
+  deps.passPoint("registered");
   const ended = await running.ended;
+  deps.passPoint("ended");
   execution.onKill = undefined;
   const masker = deps.secrets.maskerOf(files.base);
   const raw = takeOutput(deps, files, job);
@@ -176,6 +185,7 @@ function forgetter(deps: AttemptDeps, execution: ActiveExecution, files: Attempt
     dropResult(files.result);
     if (keptLog !== undefined) await finishLog(files.log, keptLog.log, capLimits(job.log.maxBytes));
     removeFiles(files, job, { keepLog: keptLog !== undefined });
+    deps.passPoint("filesRemoved");
   };
   return () =>
     void remove().catch((thrown: unknown) =>

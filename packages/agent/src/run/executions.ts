@@ -1,6 +1,7 @@
 /** The executions that this agent has on hand: who runs what, how many, and the one place where their state changes. */
 import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
+import type { PassPoint } from "../spawner/kill-points.ts";
 import {
   EXECUTION_EDGES,
   type Execution,
@@ -82,11 +83,11 @@ export type Wait = { readonly signal: AbortSignal; done(): void };
 export class Executions {
   readonly #byId = new Map<string, ActiveExecution>();
   readonly #byJob = new Map<JobKey, Set<ActiveExecution>>();
-  readonly #deps: { journal: Journal; bootId: string };
+  readonly #deps: { journal: Journal; bootId: string; passPoint: PassPoint };
   /** Called when their number has changed. */
   onChanged: () => void = () => {};
 
-  constructor(deps: { journal: Journal; bootId: string }) {
+  constructor(deps: { journal: Journal; bootId: string; passPoint: PassPoint }) {
     this.#deps = deps;
   }
 
@@ -114,7 +115,13 @@ export class Executions {
   begin(id: string, job: Job, origin: Origin, attempt = 1): ActiveExecution {
     const execution = this.#add(new ActiveExecution(id, job, origin, attempt));
     this.#deps.journal.beginExecution(id, job.source, this.#trace(execution));
+    this.#deps.passPoint("begun");
     return execution;
+  }
+
+  /** Notes what has to wait before it is decided on, for the next agent process; `unshelve` takes it back. */
+  note(id: string, job: Job, origin: Origin): void {
+    this.#deps.journal.beginExecution(id, job.source, this.#trace(new ActiveExecution(id, job, origin, 1)));
   }
 
   /** Registers an execution that an earlier agent process has begun, in the state that it was in. `lock`: of no session until it is carried over. */

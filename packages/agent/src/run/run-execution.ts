@@ -37,10 +37,14 @@ export async function runExecution(deps: RunDeps, execution: ActiveExecution, ru
     const attemptsLeft = execution.attempt <= execution.job.retry.limit;
     const again = !end.success && attemptsLeft && mayRetry(end.outcome) && execution.killRequest === undefined;
     post(deps, execution, end, !again);
+    deps.passPoint("recorded");
     if (end.success) deps.onSuccess(execution);
     if (again) execution.waitUntilMs = deps.clock.now() + retryDelayMs(deps, execution.job.retry, execution.attempt);
     deps.executions.move(execution, again ? "waiting" : "ended");
-    void deps.journal.committed().then(end.forget);
+    void deps.journal.committed().then(() => {
+      deps.passPoint("recordKept");
+      end.forget();
+    });
     if (!again) return;
   }
 }

@@ -4,7 +4,7 @@ export class Slots {
   readonly #capacity: number;
   readonly #waiting: { resolve: (taken: boolean) => void }[] = [];
   #used = 0;
-  /** Called when somebody begins or ceases to wait. */
+  /** Called when a slot is taken or given back. */
   onChanged: () => void = () => {};
 
   constructor(capacity: number) {
@@ -15,20 +15,18 @@ export class Slots {
     return this.#used;
   }
 
-  get queued(): number {
-    return this.#waiting.length;
-  }
-
   /** Takes a slot at once if one is free and nobody waits. */
   tryTake(): boolean {
     if (this.#used >= this.#capacity || this.#waiting.length > 0) return false;
     this.#used++;
+    this.onChanged();
     return true;
   }
 
   /** Counts what runs already, however many there are. */
   occupy(): void {
     this.#used++;
+    this.onChanged();
   }
 
   /** Waits for a slot; resolves true when it is taken, false when `signal` aborted first. */
@@ -45,12 +43,10 @@ export class Slots {
       const giveUp = () => {
         const index = this.#waiting.indexOf(waiter);
         if (index >= 0) this.#waiting.splice(index, 1);
-        this.onChanged();
         resolve(false);
       };
       signal.addEventListener("abort", giveUp, { once: true });
       this.#waiting.push(waiter);
-      this.onChanged();
     });
   }
 
@@ -59,9 +55,9 @@ export class Slots {
     if (next === undefined) {
       if (this.#used === 0) throw new Error("a slot was given back that nobody had taken");
       this.#used--;
+      this.onChanged();
       return;
     }
-    this.onChanged();
     next.resolve(true);
   }
 }

@@ -9,6 +9,7 @@ import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { MonoMs } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
+import type { CgroupUse } from "../spawner/cgroups.ts";
 import {
   createLineDecoder,
   type Ended,
@@ -135,8 +136,10 @@ export class SpawnerLink {
     if (message.t === "hello") return;
     const entry = this.entries.get(message.id);
     if (entry === undefined) this.#remember(message);
-    else if (message.t === "started") entry.begin(message.started);
-    else this.#end(entry, message.ended);
+    else {
+      if (message.started !== undefined) entry.begin(message.started);
+      if (message.t === "ended") this.#end(entry, message.ended);
+    }
   }
 
   gone(): void {
@@ -151,8 +154,9 @@ export class SpawnerLink {
   }
 
   #remember(message: Exclude<FromSpawner, { t: "hello" }>): void {
-    const state = this.known.get(message.id) ?? { id: message.id };
-    this.known.set(message.id, message.t === "started" ? { ...state, started: message.started } : { ...state, ended: message.ended });
+    const { id, started } = message;
+    const state = { id, ...this.known.get(id), ...(started === undefined ? {} : { started }) };
+    this.known.set(id, message.t === "ended" ? { ...state, ended: message.ended } : state);
   }
 
   #end(entry: RunEntry, ended: Ended): void {
@@ -199,6 +203,8 @@ export type SpawnerOptions = {
   /** The folder of the sockets and logbooks. */
   readonly folder: string;
   readonly version: string;
+  /** Whether processes get cgroups of their own where the host has them. */
+  readonly cgroup?: CgroupUse;
   /** The spawner's own environment (never that of the processes); absent = the agent's. */
   readonly env?: Readonly<Record<string, string | undefined>>;
 };
@@ -208,7 +214,7 @@ export async function startSpawner(options: SpawnerOptions, name: string): Promi
   const main = fileURLToPath(new URL(`../spawner/main${extname(import.meta.url)}`, import.meta.url));
   const errors = openSync(join(options.folder, "spawner.log"), "a", 0o640);
   // Its own session: a terminal's or a service manager's signals to the agent's group do not reach it.
-  const child = spawn(process.execPath, [...NODE_FLAGS, main, options.folder, name, options.version], {
+  const child = spawn(process.execPath, [...NODE_FLAGS, main, options.folder, name, options.version, options.cgroup ?? "auto"], {
     cwd: "/",
     detached: true,
     stdio: ["ignore", "pipe", errors],

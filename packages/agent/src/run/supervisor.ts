@@ -9,11 +9,23 @@ import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import { readLogbook } from "../spawner/logbook.ts";
-import { isAlive } from "../spawner/processes.ts";
-import { type Ended, PROTOCOL, type RunId, type RunState, runId, type StartSpec, type WatchSpec } from "../spawner/protocol.ts";
+import { findLeader, isAlive } from "../spawner/processes.ts";
+import {
+  type Ended,
+  PROTOCOL,
+  type RunId,
+  type RunState,
+  runId,
+  type Started,
+  type StartSpec,
+  type WatchSpec,
+} from "../spawner/protocol.ts";
 import { connectSpawner, RunEntry, type Running, type SpawnerLink, type SpawnerOptions, startSpawner } from "./spawner-link.ts";
 
 export type { Ended, Running, StartSpec, WatchSpec };
+
+/** When the agent ends with its executions, no `killGrace` is longer: whoever stops it waits. */
+const STOP_GRACE_MS = 10_000;
 
 export type SupervisorOptions = SpawnerOptions & { readonly bootId: string };
 
@@ -88,8 +100,16 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
     // Not in the logbook: it has never begun.
     if (state === undefined && "argv" in entry.spec) return link.start(entry);
     if (state === undefined || state === "reboot") return entry.end(lost());
-    const isGone = state.ended === undefined && (state.started === undefined || !isAlive(state.started));
-    link.resume(entry, isGone ? { ...state, ended: lost() } : state);
+    if (state.ended !== undefined) return link.resume(entry, state);
+    const started = state.started ?? unnoted(entry.id);
+    const isGone = started === undefined || !isAlive(started);
+    link.resume(entry, { ...state, ...(started && { started }), ...(isGone ? { ended: lost() } : {}) });
+  }
+
+  /** The spawner died in the instant between the start of a process and its note. */
+  function unnoted(id: RunId): Started | undefined {
+    const found = findLeader(id);
+    return found && { ...found, startedAtMs: clock.now() };
   }
 
   /** These runs are of no more use to anybody; a book that holds no others goes. */
@@ -125,9 +145,10 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   async function close(stopExecutions: boolean): Promise<void> {
     await replacement?.catch(() => {});
     const entries = [...links].flatMap((link) => [...link.entries.values()]);
-    if (stopExecutions)
-      for (const link of links) link.send({ t: "killAll", by: "agent", reason: "the agent is stopped with its executions" });
-    if (stopExecutions) await Promise.all(entries.map((entry) => entry.ended));
+    if (!stopExecutions) return;
+    const why = { by: "agent", reason: "the agent is stopped with its executions" };
+    for (const link of links) link.send({ t: "killAll", ...why, maxGraceMs: STOP_GRACE_MS });
+    await Promise.all(entries.map((entry) => entry.ended));
   }
 
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -170,6 +191,11 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
       const orphan = orphans.get(id);
       if (orphan === undefined || orphan === "reboot") return orphan;
       if (current !== undefined) resumeOrphan(current, entry);
+      else
+        spawner().then(
+          (link) => resumeOrphan(link, entry),
+          () => entry.end(lost()),
+        );
       return entry;
     },
     noted(spec) {

@@ -15,7 +15,7 @@ const LOOK_AGAIN = 3;
 
 export type Cgroups = {
   /** Makes the cgroup of a run, or finds that of an earlier spawner, and puts these processes into it; undefined where that is not possible. */
-  enter(id: RunId, pids: readonly number[]): string | undefined;
+  enter(id: RunId, pids: () => readonly number[]): string | undefined;
   /** Makes a cgroup with a limit of memory that a process can be started in; undefined where memory is not ours to limit. */
   limited(id: RunId, memoryBytes: number): string | undefined;
   /** The run has ended: its cgroup goes, at once or when what the run has left in it is gone too. */
@@ -29,6 +29,8 @@ export type CgroupUse = "auto" | "off";
 export function openCgroups(base: string | undefined): Cgroups {
   const folder = base === undefined ? undefined : join(base, FOLDER);
   const usable = folder !== undefined && attempt(() => mkdirSync(folder, { recursive: true })) && sweep(folder);
+  // Refused where the base holds processes of its own, and then perhaps done by somebody else.
+  if (usable) attempt(() => writeFileSync(join(dirname(folder), "cgroup.subtree_control"), "+memory"));
   const hasMemory = usable && attempt(() => writeFileSync(join(folder, "cgroup.subtree_control"), "+memory"));
   const make = (id: RunId) => {
     const path = join(folder ?? "", id);
@@ -38,7 +40,7 @@ export function openCgroups(base: string | undefined): Cgroups {
   return {
     enter(id, pids) {
       const path = make(id);
-      if (path !== undefined) for (const pid of pids) attempt(() => writeFileSync(join(path, "cgroup.procs"), String(pid)));
+      if (path !== undefined) for (const pid of pids()) attempt(() => writeFileSync(join(path, "cgroup.procs"), String(pid)));
       return path;
     },
     limited(id, memoryBytes) {

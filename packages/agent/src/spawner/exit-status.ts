@@ -51,9 +51,9 @@ function likelySender(name: string, limits: Limits | undefined): string {
       return "the kernel: a limit of file size";
     case "SIGKILL":
       return limits?.cpuSeconds === undefined
-        ? "not the agent: somebody on the host, or the kernel"
-        : "not the agent: somebody on the host, or the kernel (limits.cpu)";
+        ? "somebody on the host or the kernel, not the agent"
+        : "the kernel (limits.cpu) or somebody on the host, not the agent";
     default:
-      return "not the agent: somebody on the host, or the program itself";
+      return "somebody on the host or the program itself, not the agent";
   }
 }

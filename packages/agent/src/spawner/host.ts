@@ -5,7 +5,9 @@
 import { openSync } from "node:fs";
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import { openCapSweep } from "../logs/cap-sweep.ts";
+import { Birthmarks } from "./birthmark.ts";
 import { type Cgroups, oomKillsOfHost } from "./cgroups.ts";
+import type { PassPoint } from "./kill-points.ts";
 import type { Libc } from "./libc.ts";
 import type { Logbook } from "./logbook.ts";
 import { ProcessTree, type TreeDeps } from "./process-tree.ts";
@@ -15,6 +17,8 @@ import { encodeLine, type FromSpawner, type RunId, type RunState, type StartSpec
 /** The longest that a burst of starts keeps everything else waiting. */
 const SLICE_MS = 10;
 const LOOK_MS = 200;
+/** The kernel counts what it kills for memory; the end of it, which may have much to give back, is seen within so much time. */
+const OOM_IS_RECENT_MS = 1000;
 
 export type Host = {
   receive(message: ToSpawner): void;
@@ -32,6 +36,7 @@ type Deps = {
   readonly libc: Libc;
   readonly logbook: Logbook;
   readonly cgroups: Cgroups;
+  readonly passPoint: PassPoint;
   readonly ownPid: number;
   readonly warn: (message: string) => void;
   /** Called after each change of `running` and `unnoted`. */
@@ -44,28 +49,38 @@ export function openHost(deps: Deps): Host {
   const byPid = new Map<number, ProcessTree>();
   const ends = new Map<RunId, RunState>();
   let queue: { tree: ProcessTree; spec: StartSpec }[] = [];
+  /** Started, and not told of yet. */
+  let untold: ProcessTree[] = [];
   let sliceEnd: MonoMs | undefined;
   let replies = "";
   let send: ((text: string) => void) | undefined;
   let isLooking = false;
-  let oomKills = oomKillsOfHost();
+  let oomKills = 0;
+  let oomAt: MonoMs = Number.NEGATIVE_INFINITY;
 
   const treeDeps: TreeDeps = {
     clock,
     libc,
     nullFd: openSync("/dev/null", "r"),
     cgroups: deps.cgroups,
+    birthmarks: new Birthmarks(),
     table: new ProcessTable(clock, deps.ownPid),
     caps: openCapSweep({ punchHole: libc.punchHole, after: clock.after, warn: deps.warn }),
     report,
-    hostKilledForMemory: () => oomKillsOfHost() > oomKills,
+    hostKilledForMemory() {
+      lookForOom();
+      return clock.mono() - oomAt < OOM_IS_RECENT_MS;
+    },
     warn: deps.warn,
   };
 
   function report(message: FromSpawner): void {
-    if (message.t === "started") logbook.started(message.id, message.started);
+    if (message.t === "started") {
+      logbook.started(message.id, message.started);
+      deps.passPoint("spawner:logged");
+    }
     if (message.t === "ended") {
-      logbook.ended(message.id, message.ended);
+      logbook.ended(message.id, message.started, message.ended);
       ends.set(message.id, { ...trees.get(message.id)?.runState, id: message.id, ended: message.ended });
       trees.delete(message.id);
     }
@@ -74,6 +89,8 @@ export function openHost(deps: Deps): Host {
   }
 
   function flush(): void {
+    logbook.flush();
+    if (ends.size > 0) deps.passPoint("spawner:ended");
     send?.(replies);
     replies = "";
     deps.onChanged();
@@ -87,10 +104,15 @@ export function openHost(deps: Deps): Host {
     let next = 0;
     while (next < queue.length && clock.mono() < sliceEnd) {
       const { tree, spec } = queue[next++] as (typeof queue)[number];
+      deps.passPoint("spawner:taken");
       logbook.begins(tree.id);
+      deps.passPoint("spawner:noted");
       tree.start(spec);
-      if (tree.pid !== undefined) byPid.set(tree.pid, tree);
-      if (next === queue.length) tree.settle();
+      deps.passPoint("spawner:spawned");
+      if (tree.pid !== undefined) {
+        byPid.set(tree.pid, tree);
+        untold.push(tree);
+      }
     }
     queue = queue.slice(next);
     lookSoon();
@@ -99,6 +121,8 @@ export function openHost(deps: Deps): Host {
   function nextTurn(): void {
     sliceEnd = undefined;
     reap();
+    for (const tree of untold) tree.tellStart();
+    untold = [];
     if (queue.length > 0) startQueued();
   }
 
@@ -106,6 +130,7 @@ export function openHost(deps: Deps): Host {
     for (let status = libc.reap(); status !== undefined; status = libc.reap()) {
       const tree = byPid.get(status.pid);
       byPid.delete(status.pid);
+      if (tree !== undefined) deps.passPoint("spawner:reaped");
       tree?.exited(status);
     }
   }
@@ -114,12 +139,21 @@ export function openHost(deps: Deps): Host {
   function lookSoon(): void {
     if (isLooking || trees.size === 0) return;
     isLooking = true;
-    clock.after(LOOK_MS, () => {
-      isLooking = false;
-      for (const tree of trees.values()) tree.look();
-      oomKills = oomKillsOfHost();
-      lookSoon();
-    });
+    oomKills = oomKillsOfHost();
+    const lookAgain = () =>
+      clock.after(LOOK_MS, () => {
+        for (const tree of trees.values()) tree.look();
+        lookForOom();
+        isLooking = trees.size > 0;
+        if (isLooking) lookAgain();
+      });
+    lookAgain();
+  }
+
+  function lookForOom(): void {
+    const count = oomKillsOfHost();
+    if (count > oomKills) oomAt = clock.mono();
+    oomKills = count;
   }
 
   function watch(tree: ProcessTree): ProcessTree {
@@ -145,7 +179,7 @@ export function openHost(deps: Deps): Host {
           for (const tree of trees.values()) tree.extend(message.deadlineMono, { byName: false });
           return;
         case "killAll":
-          for (const tree of [...trees.values()]) tree.end({ type: "killed", by: message.by, reason: message.reason });
+          for (const tree of [...trees.values()]) tree.end({ type: "killed", by: message.by, reason: message.reason }, message.maxGraceMs);
           return;
         case "ack":
           for (const id of message.ids) ends.delete(id);

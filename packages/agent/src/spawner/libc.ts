@@ -25,6 +25,8 @@ export type SpawnRequest = {
   readonly stdin: number;
   readonly stdout: number;
   readonly stderr: number;
+  /** Of the process and all that descend from it (birthmark.ts). */
+  readonly timerSlackNs?: number | undefined;
 };
 
 export type Ids = { readonly uid: number; readonly gid: number; readonly groups: readonly number[] };
@@ -35,6 +37,7 @@ const SETSIGDEF = 0x04;
 const SETSIGMASK = 0x08;
 const SETSID = 0x80;
 const WNOHANG = 1;
+const PR_SET_TIMERSLACK = 29;
 const PR_SET_CHILD_SUBREAPER = 36;
 const FALLOC_FL_KEEP_SIZE = 1;
 const FALLOC_FL_PUNCH_HOLE = 2;
@@ -91,6 +94,8 @@ export function openLibc(arch: string = process.arch) {
         actionsDup2(actions, request.stdout, 1);
         actionsDup2(actions, request.stderr, 2);
         actionsChdir(actions, request.cwd);
+        // A child has that of the thread that starts it; ours does not matter.
+        if (request.timerSlackNs !== undefined) prctl(PR_SET_TIMERSLACK, request.timerSlackNs, 0, 0, 0);
         const errno = posixSpawn(pid, request.file, actions, attributes, [...request.argv, null], [...request.env, null]);
         if (errno !== 0) throw systemError(errno, `posix_spawn ${request.file}`);
         return pid[0] as number;

@@ -14,6 +14,7 @@ export class Logbook {
   readonly #bootId: string;
   readonly #fd: number;
   #bytes = 0;
+  #pending = "";
 
   constructor(path: string, bootId: string) {
     this.#path = path;
@@ -31,8 +32,14 @@ export class Logbook {
     this.#write({ id, started });
   }
 
-  ended(id: RunId, ended: Ended): void {
-    this.#write({ id, ended });
+  /** Written with the next `flush`. */
+  ended(id: RunId, started: Started | undefined, ended: Ended): void {
+    this.#pending += encode(started === undefined ? { id, ended } : { id, started, ended });
+  }
+
+  flush(): void {
+    if (this.#pending !== "") this.#append(this.#pending);
+    this.#pending = "";
   }
 
   /** Nothing in it is needed any more. */
@@ -45,17 +52,26 @@ export class Logbook {
 
   /** Closes it, and removes it unless somebody still has to read it. */
   close(options: { keep: boolean }): void {
+    this.flush();
     closeSync(this.#fd);
     if (!options.keep) rmSync(this.#path, { force: true });
   }
 
   #write(line: Line): void {
+    this.#append(encode(line));
+  }
+
+  #append(text: string): void {
     try {
-      this.#bytes += writeSync(this.#fd, `${JSON.stringify(line)}\n`);
+      this.#bytes += writeSync(this.#fd, text);
     } catch {
       // The disk is full: what is in memory is still told to the agent.
     }
   }
+}
+
+function encode(line: Line): string {
+  return `${JSON.stringify(line)}\n`;
 }
 
 /** The runs in a logbook. Of a boot before `bootId` only the ends are of use: the rest is gone (`sameBoot` false). */

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { systemClock } from "fleetcron-shared/base/clock";
 import { findCgroupBase, openCgroups } from "./cgroups.ts";
 import { openHost } from "./host.ts";
+import { openKillPoints } from "./kill-points.ts";
 import { openLibc } from "./libc.ts";
 import { Logbook } from "./logbook.ts";
 import { createLineDecoder, encodeLine, PROTOCOL, type ToSpawner } from "./protocol.ts";
@@ -44,6 +45,7 @@ function main(folder: string, name: string, version: string, cgroup: string): vo
     libc,
     logbook,
     cgroups: openCgroups(cgroup === "off" ? undefined : findCgroupBase()),
+    passPoint: openKillPoints(process.env.FLEETCRON_KILL_AT),
     ownPid: process.pid,
     warn: (message) => process.stderr.write(`${message}\n`),
     onChanged: goIfDone,

@@ -9,6 +9,7 @@
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import type { Outcome } from "fleetcron-shared/model/record";
 import type { CapSweep } from "../logs/cap-sweep.ts";
+import type { Birthmarks } from "./birthmark.ts";
 import { type Cgroups, killCgroup, oomKillsOf, pidsOfCgroup } from "./cgroups.ts";
 import { outcomeOf } from "./exit-status.ts";
 import type { Libc, Reaped, Usage } from "./libc.ts";
@@ -24,7 +25,7 @@ const KILL_BEFORE_MS = 100;
 const LOOK_MS = 20;
 /** … and after KILL at most this long: nothing here waits for ever, not even for a process that the kernel does not let go. */
 const GONE_WITHIN_MS = 5000;
-/** In a burst of starts a cgroup has to wait: making one costs as much as a short run. */
+/** A run that lives this long gets a cgroup of its own; making one costs as much as a short run. */
 const CGROUP_AFTER_MS = 200;
 
 export type TreeDeps = {
@@ -32,6 +33,7 @@ export type TreeDeps = {
   readonly libc: Libc;
   readonly nullFd: number;
   readonly cgroups: Cgroups;
+  readonly birthmarks: Birthmarks;
   readonly table: ProcessTable;
   readonly caps: CapSweep;
   readonly report: (message: FromSpawner) => void;
@@ -47,7 +49,9 @@ export class ProcessTree {
   readonly spec: WatchSpec;
   readonly #deps: TreeDeps;
   #state: State = "queued";
+  /** `startTicks` is unknown until `tellStart`. */
   #started: Started | undefined;
+  #isTold = true;
   /** Whether the kernel tells us of its end. */
   #isChild = true;
   #startedMono: MonoMs | undefined;
@@ -59,6 +63,7 @@ export class ProcessTree {
   #cause: Outcome | undefined;
   #cgroup: string | undefined;
   #hasTriedCgroup = false;
+  #timerSlackNs: number | undefined;
   #usage: Usage | undefined;
   #looking = false;
   #wakeAt: MonoMs = Number.POSITIVE_INFINITY;
@@ -92,11 +97,20 @@ export class ProcessTree {
     const startedMono = clock.mono();
     if (startedMono >= this.#deadline - TERM_BEFORE_MS) return this.#finish({ type: "lockLost" });
     if (spec.limits?.memoryBytes !== undefined) this.#cgroup = cgroups.limited(this.id, spec.limits.memoryBytes);
-    const result = spawnProcess(this.#deps, spec, this.#cgroup);
+    this.#timerSlackNs = this.#deps.birthmarks.take();
+    const result = spawnProcess(this.#deps, spec, { cgroup: this.#cgroup, timerSlackNs: this.#timerSlackNs });
     if ("failed" in result) return this.#finish({ type: "spawnFailed", error: result.failed });
-    // A child is not reaped before its turn, so its pid still has its start time.
-    this.#run({ pid: result.pid, startTicks: startTicksOf(result.pid) ?? 0, startedAtMs }, startedMono);
-    this.#deps.report({ t: "started", id: this.id, started: this.#started as Started });
+    this.#isTold = false;
+    this.#run({ pid: result.pid, startTicks: 0, startedAtMs }, startedMono);
+  }
+
+  /** Tells of the start, unless the run is over by now: the start time of a process is as costly to learn as a short run, so the next ones are started before. */
+  tellStart(): void {
+    if (this.#isTold || this.#started === undefined || this.#state === "ended") return;
+    this.#isTold = true;
+    // A child that has not been reaped still has its start time.
+    this.#started = { ...this.#started, startTicks: startTicksOf(this.#started.pid) ?? 0 };
+    this.#deps.report({ t: "started", id: this.id, started: this.#started });
   }
 
   /** queued → running, with a process that another spawner has started: its end will be seen, its exit status not. */
@@ -128,20 +142,13 @@ export class ProcessTree {
 
   /** Looked at now and then: what is older than a moment gets a cgroup, and the end of what is not our child is found. */
   look(): void {
+    this.tellStart();
     if (this.#started === undefined || this.#state !== "running") return;
     if (!this.#isChild && !isAlive(this.#started)) return this.#finish({ type: "lost", why: "supervisor" });
     const age = this.#deps.clock.mono() - (this.#startedMono ?? 0);
-    if (!this.#hasTriedCgroup && age >= CGROUP_AFTER_MS) this.#enterCgroup(this.#members().map(({ pid }) => pid));
-  }
-
-  /** It has just been started and nobody waits: a cgroup before it can have left anything behind. */
-  settle(): void {
-    if (this.#state === "running" && this.#started !== undefined) this.#enterCgroup([this.#started.pid]);
-  }
-
-  #enterCgroup(pids: readonly number[]): void {
+    if (this.#hasTriedCgroup || age < CGROUP_AFTER_MS) return;
     this.#hasTriedCgroup = true;
-    this.#cgroup ??= this.#deps.cgroups.enter(this.id, pids);
+    this.#cgroup ??= this.#deps.cgroups.enter(this.id, () => this.#members().map(({ pid }) => pid));
   }
 
   /** running → ending: TERM to the tree, KILL after the grace (at most `maxGraceMs`). A later cause changes nothing but may hasten the KILL. */
@@ -220,16 +227,20 @@ export class ProcessTree {
   }
 
   #members(): ProcessEntry[] {
+    this.tellStart();
     const started = this.#started;
     if (started === undefined) return [];
-    return this.#deps.table.membersOf({ id: this.id, ...started }, this.#cgroup === undefined ? [] : pidsOfCgroup(this.#cgroup));
+    return this.#deps.table.membersOf(
+      { id: this.id, timerSlackNs: this.#timerSlackNs, ...started },
+      this.#cgroup === undefined ? [] : pidsOfCgroup(this.#cgroup),
+    );
   }
 
   #signalTree(name: NodeJS.Signals): void {
     const members = this.#members();
-    // What is forked while we look is stopped with its parents, so that each round leaves fewer.
-    if (name === "SIGKILL") for (const { pid } of members) signal(pid, "SIGSTOP");
     if (name === "SIGKILL" && this.#cgroup !== undefined) killCgroup(this.#cgroup);
+    // The kernel ends a group as one, with what is just being forked in it. Groups of ours hold nobody else: they began in the run's session or a later one.
+    if (name === "SIGKILL") for (const group of new Set(members.map(({ group }) => group))) signal(-group, name);
     for (const { pid } of members) signal(pid, name);
   }
 
@@ -237,11 +248,13 @@ export class ProcessTree {
     if (this.#state === "ended") return;
     this.#state = "ended";
     this.#cancelWake();
+    if (this.#timerSlackNs !== undefined) this.#deps.birthmarks.release(this.#timerSlackNs);
     if (this.#cgroup !== undefined) this.#deps.cgroups.leave(this.#cgroup);
     for (const path of this.#logs) this.#deps.caps.remove(path);
     const { clock, report } = this.#deps;
     const durationMs = this.#startedMono === undefined ? 0 : Math.round(clock.mono() - this.#startedMono);
     const usage = this.#usage === undefined ? {} : { usage: this.#usage };
-    report({ t: "ended", id: this.id, ended: { outcome, endedAtMs: clock.now(), durationMs, ...usage } });
+    const started = this.#isTold || this.#started === undefined ? {} : { started: this.#started };
+    report({ t: "ended", id: this.id, ...started, ended: { outcome, endedAtMs: clock.now(), durationMs, ...usage } });
   }
 }

@@ -4,6 +4,7 @@
  */
 import { closeSync, openSync, readdirSync, readFileSync, readSync } from "node:fs";
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
+import { timerSlackOf } from "./birthmark.ts";
 import type { RunId } from "./protocol.ts";
 
 export type ProcessEntry = {
@@ -11,12 +12,18 @@ export type ProcessEntry = {
   /** `Z` is a zombie: ended, but not reaped by its parent. */
   readonly state: string;
   readonly ppid: number;
+  readonly group: number;
   readonly session: number;
   readonly startTicks: number;
 };
 
-/** What is looked for: a run by its leader, its mark in the environment, and its cgroup if it has one. */
-export type TreeIdentity = { readonly id: RunId; readonly pid: number; readonly startTicks: number };
+/** What is looked for: a run by its leader, its mark in the environment, its timer slack (birthmark.ts), and its cgroup if it has one. */
+export type TreeIdentity = {
+  readonly id: RunId;
+  readonly pid: number;
+  readonly startTicks: number;
+  readonly timerSlackNs?: number | undefined;
+};
 
 /** Start time of a process in clock ticks since boot, or undefined when there is no such process. */
 export function startTicksOf(pid: number): number | undefined {
@@ -27,6 +34,12 @@ export function startTicksOf(pid: number): number | undefined {
 export function isAlive(process: { pid: number; startTicks: number }): boolean {
   const entry = readEntry(process.pid);
   return entry?.startTicks === process.startTicks && !isDead(entry);
+}
+
+/** The first process of a run that nobody has noted, by its mark: it leads its session. */
+export function findLeader(id: RunId): { readonly pid: number; readonly startTicks: number } | undefined {
+  const leaders = [...takeSnapshot().byPid.values()].filter((entry) => entry.session === entry.pid && !isDead(entry));
+  return leaders.sort((a, b) => a.startTicks - b.startTicks).find(({ pid }) => markOf(pid) === id);
 }
 
 /** Sends a signal to a process or, with a negative pid, to its group; false when there is none. Signal 0 only asks. */
@@ -45,6 +58,7 @@ export class ProcessTable {
   readonly #clock: Pick<Clock, "mono">;
   readonly #ownPid: number;
   readonly #marks = new Map<string, RunId | undefined>();
+  readonly #slacks = new Map<string, number | undefined>();
   #snapshot: Snapshot | undefined;
   #takenAt: MonoMs = Number.NEGATIVE_INFINITY;
 
@@ -70,20 +84,16 @@ export class ProcessTable {
     }
     for (const pid of cgroupPids) add(byPid.get(pid));
     for (const entry of this.#marked(tree)) add(entry);
+    if (tree.timerSlackNs !== undefined) for (const entry of this.#orphans(tree)) add(entry);
     for (let entry = queue.pop(); entry !== undefined; entry = queue.pop()) for (const child of children.get(entry.pid) ?? []) add(child);
     return [...found.values()].filter((entry) => !isDead(entry));
-  }
-
-  /** The next question reads /proc again. */
-  forget(): void {
-    this.#snapshot = undefined;
   }
 
   #fresh(): Snapshot {
     if (this.#snapshot === undefined || this.#clock.mono() - this.#takenAt > FRESH_MS) {
       this.#snapshot = takeSnapshot();
       this.#takenAt = this.#clock.mono();
-      for (const key of this.#marks.keys()) if (!this.#snapshot.keys.has(key)) this.#marks.delete(key);
+      for (const cache of [this.#marks, this.#slacks]) for (const key of cache.keys()) if (!this.#snapshot.keys.has(key)) cache.delete(key);
     }
     return this.#snapshot;
   }
@@ -96,9 +106,23 @@ export class ProcessTable {
       if (this.#marks.get(key) === tree.id) yield entry;
     }
   }
+
+  /** Processes that have lost their parents, so that this one is their parent now, and that were born within the run. */
+  *#orphans(tree: TreeIdentity): Generator<ProcessEntry> {
+    for (const entry of this.#fresh().children.get(this.#ownPid) ?? []) {
+      if (entry.startTicks < tree.startTicks || isDead(entry)) continue;
+      const key = keyOf(entry);
+      if (!this.#slacks.has(key)) this.#slacks.set(key, timerSlackOf(entry.pid));
+      if (this.#slacks.get(key) === tree.timerSlackNs) yield entry;
+    }
+  }
 }
 
 const FRESH_MS = 5;
+
+function keyOf({ pid, startTicks }: ProcessEntry): string {
+  return `${pid}:${startTicks}`;
+}
 
 function isDead({ state }: ProcessEntry): boolean {
   return state === "Z" || state === "X";
@@ -118,7 +142,7 @@ function takeSnapshot(): Snapshot {
     byPid: new Map(entries.map((entry) => [entry.pid, entry])),
     children: Map.groupBy(entries, ({ ppid }) => ppid),
     sessions: Map.groupBy(entries, ({ session }) => session),
-    keys: new Map(entries.map((entry) => [`${entry.pid}:${entry.startTicks}`, entry])),
+    keys: new Map(entries.map((entry) => [keyOf(entry), entry])),
   };
 }
 
@@ -143,7 +167,7 @@ function readEntry(pid: number): ProcessEntry | undefined {
     const fields = text.slice(text.lastIndexOf(")") + 2).split(" ", 20);
     const startTicks = Number(fields[19]);
     if (!Number.isFinite(startTicks)) return undefined;
-    return { pid, state: fields[0] ?? "", ppid: Number(fields[1]), session: Number(fields[3]), startTicks };
+    return { pid, state: fields[0] ?? "", ppid: Number(fields[1]), group: Number(fields[2]), session: Number(fields[3]), startTicks };
   } catch {
     return undefined;
   } finally {

@@ -67,7 +67,7 @@ export type ToSpawner =
   | { readonly t: "kill"; readonly id: RunId; readonly by: string; readonly reason: string }
   | { readonly t: "extend"; readonly id: RunId; readonly deadlineMono: MonoMs }
   | { readonly t: "extendAll"; readonly deadlineMono: MonoMs }
-  | { readonly t: "killAll"; readonly by: string; readonly reason: string }
+  | { readonly t: "killAll"; readonly by: string; readonly reason: string; readonly maxGraceMs: number }
   /** These ends are in the agent's journal: forget them. */
   | { readonly t: "ack"; readonly ids: readonly RunId[] }
   /** Nothing new will come: exit when nothing is left. */
@@ -76,7 +76,8 @@ export type ToSpawner =
 export type FromSpawner =
   | { readonly t: "hello"; readonly protocol: number; readonly version: string; readonly runs: readonly RunState[] }
   | { readonly t: "started"; readonly id: RunId; readonly started: Started }
-  | { readonly t: "ended"; readonly id: RunId; readonly ended: Ended };
+  /** `started`: of a run that was over before its start was told. */
+  | { readonly t: "ended"; readonly id: RunId; readonly started?: Started; readonly ended: Ended };
 
 export function runId(spec: { execution: string; attempt: number }): RunId {
   return `${spec.execution}-${spec.attempt}`;

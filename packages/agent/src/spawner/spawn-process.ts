@@ -8,13 +8,13 @@ import { wrapCommand } from "./wrap.ts";
 const NOEXEC_SHELL = "/bin/sh";
 
 /**
- * The pid, or the words why there is none. `nullFd` is an open /dev/null; `cgroup` is a folder that the process must enter before it begins.
+ * The pid, or the words why there is none. `nullFd` is an open /dev/null; `options.cgroup` is a folder that the process must enter before it begins.
  * The umask is this process's own meanwhile: nothing else runs in between.
  */
 export function spawnProcess(
   deps: { libc: Libc; nullFd: number },
   spec: StartSpec,
-  cgroup: string | undefined,
+  options: { cgroup: string | undefined; timerSlackNs: number | undefined },
 ): { pid: number } | { failed: string } {
   const { libc, nullFd } = deps;
   let step: "log" | "stdin" | "spawn" = "log";
@@ -31,10 +31,10 @@ export function spawnProcess(
     step = "stdin";
     const stdin = spec.stdinPath === undefined ? nullFd : open(spec.stdinPath, "r");
     step = "spawn";
-    const { file, argv, ids, nice } = wrapCommand(spec, cgroup);
+    const { file, argv, ids, nice } = wrapCommand(spec, options.cgroup);
     const env = Object.entries(spec.env).map(([name, value]) => `${name}=${value}`);
     if ([...argv, ...env].some((text) => text.includes("\0"))) throw new Error("an argument or a variable holds a NUL character");
-    const request = { file, argv, env, cwd: spec.cwd, stdin, stdout, stderr };
+    const request = { file, argv, env, cwd: spec.cwd, stdin, stdout, stderr, timerSlackNs: options.timerSlackNs };
     if (spec.umask !== undefined) umask = process.umask(spec.umask);
     const spawn = () => spawnOrShell(libc, request);
     return { pid: ids === undefined && nice === undefined ? spawn() : libc.as({ ids, nice }, spawn) };

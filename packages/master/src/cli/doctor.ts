@@ -5,7 +5,8 @@
  */
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import { type ApiClient, collectPages } from "../client/api.ts";
-import type { Info, NodeView } from "../http/api-schema.ts";
+import type { Info } from "../http/api-schema.ts";
+import type { NodeView } from "../http/node-schema.ts";
 import type { Colour, Context } from "./context.ts";
 import { type Check, checkEtcdMember, checkEtcdMembers } from "./doctor-etcd.ts";
 import { type EtcdFacts, readEtcdFacts } from "./etcd-facts.ts";

@@ -1,9 +1,10 @@
 /** Nodes, executions, records and processes as text for people. */
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
-import type { ExecutionDetail, ExecutionView, NodeView, ProcView } from "../http/api-schema.ts";
+import type { ExecutionDetail, ExecutionView, ProcView } from "../http/api-schema.ts";
+import type { NodeDetail, NodeView, NodeWork } from "../http/node-schema.ts";
 import type { Context } from "./context.ts";
 import { humanBytes, humanDuration, humanTime, plainOutput } from "./human.ts";
-import { type Column, detailText } from "./output.ts";
+import { type Column, detailText, tableText } from "./output.ts";
 import { conditionRows, resultText } from "./result-text.ts";
 
 type Shown = Pick<Context, "clock" | "paint">;
@@ -25,17 +26,12 @@ export function nodeColumns({ clock, paint }: Shown): Column<NodeView>[] {
   ];
 }
 
-export function nodeText(context: Shown, node: NodeView): string {
+export function nodeText(context: Shown, node: NodeDetail): string {
   const now = context.clock.now();
   return detailText(context, [
     ["node", node.id],
     ["state", nodeState(node, context.paint)],
-    [
-      "drained",
-      node.drain === undefined
-        ? undefined
-        : `by ${node.drain.by}, ${humanTime(node.drain.at, now)}${node.running + node.queued === 0 ? "; it is free" : ""}`,
-    ],
+    ["drained", node.drain === undefined ? undefined : `by ${node.drain.by}, ${humanTime(node.drain.at, now)}; ${leftText(context, node)}`],
     ["host", `${node.hostname}${node.addresses.length === 0 ? "" : ` (${node.addresses.join(", ")})`}`],
     ["running", `${node.running} of ${node.capacity}, ${node.queued} waiting`],
     ["agent", `${node.version}, pid ${node.pid}, started ${humanTime(node.startedAt, now)}`],
@@ -44,6 +40,28 @@ export function nodeText(context: Shown, node: NodeView): string {
     ["labels", labelText(node, true)],
     ...conditionRows(node.conditions, now),
   ]);
+}
+
+/** What a draining node still has to do. */
+export function leftText({ clock }: Pick<Shown, "clock">, node: NodeDetail): string {
+  if (!node.online) return "it is offline: what ran on it goes on, and nobody can tell how far it is";
+  if (node.drained) return "it is free";
+  const left = node.running + node.queued === 0 ? "its agent has not said yet what is left" : `${node.running} run, ${node.queued} wait`;
+  return `${left}; ${node.freeAt === null ? "nobody can tell when it is free" : `it should be free ${humanTime(node.freeAt, clock.now())}`}`;
+}
+
+/** What runs on a node, after an empty line; nothing when there is nothing. */
+export async function workTable(context: Shown, work: readonly NodeWork[]): Promise<string> {
+  if (work.length === 0) return "";
+  const now = context.clock.now();
+  const columns: Column<NodeWork>[] = [
+    { title: "EXECUTION", cell: (one) => one.execution },
+    { title: "JOB", cell: (one) => `${one.group}/${one.job}` },
+    { title: "TRY", cell: (one) => String(one.attempt) },
+    { title: "STARTED", cell: (one) => humanTime(one.startedAt, now) },
+    { title: "FREE", cell: (one) => (one.freeAt === null ? "-" : humanTime(one.freeAt, now)) },
+  ];
+  return `\n${await tableText(context, columns, work)}`;
 }
 
 export function recordColumns({ clock, paint }: Shown): Column<ExecutionRecord>[] {
@@ -94,8 +112,13 @@ export function recordText(context: Shown, record: ExecutionRecord): string {
     ["ended", `${record.endTime} (${humanTime(record.endTime, now)})`],
     ["took", record.durationMs === undefined ? undefined : humanDuration(record.durationMs)],
     ["process", record.pid === undefined ? undefined : `${record.pid}${record.user === undefined ? "" : ` as ${record.user}`}`],
+    [
+      "used",
+      record.usage && `${humanDuration(record.usage.cpuMs)} of cpu time, ${humanBytes(record.usage.maxRssKiB * 1024)} of memory at most`,
+    ],
     ["fence", record.fence],
     ["command", record.command],
+    ["log", record.logRef && `all of it: fleetcron run logs ${record.execution} --attempt ${record.attempt}`],
   ]);
   return head + resultText(context, record.result) + outputText(context, output);
 }
@@ -149,7 +172,7 @@ export function procColumns({ clock }: Shown): Column<ProcView>[] {
 
 function nodeState(node: NodeView, paint: Context["paint"]): string {
   if (!node.online) return paint("red", node.draining ? "offline, draining" : "offline");
-  return node.draining ? paint("yellow", node.running + node.queued === 0 ? "drained" : "draining") : paint("green", "online");
+  return node.draining ? paint("yellow", node.drained ? "drained" : "draining") : paint("green", "online");
 }
 
 function labelText(node: NodeView, all = false): string {
@@ -174,6 +197,8 @@ function resultDetail({ outcome }: ExecutionRecord): string {
       return ` after ${humanDuration(outcome.afterMs)}`;
     case "spawnFailed":
       return `: ${outcome.error}`;
+    case "signal":
+      return outcome.sender === undefined ? "" : ` (from ${outcome.sender})`;
     case "skipped":
       return outcome.detail === undefined ? "" : `: ${outcome.detail}`;
     default:

@@ -3,7 +3,7 @@ import type * as Api from "../http/api-schema.ts";
 import { toKey } from "../job-ref.ts";
 import { parseId, parseInstant, parseJobRef, parsePairs } from "./arguments.ts";
 import type { Context } from "./context.ts";
-import { executionColumns, executionText, nodeColumns, nodeText, procColumns, recordColumns, recordText } from "./fleet-text.ts";
+import { executionColumns, executionText, nodeColumns, nodeText, procColumns, recordColumns, recordText, workTable } from "./fleet-text.ts";
 import { type ListOptions, showListing } from "./list.ts";
 import { printOne } from "./output.ts";
 
@@ -21,7 +21,10 @@ export async function listNodes(context: Context, options: ListOptions & { label
 
 export async function showNode(context: Context, id: string): Promise<void> {
   const node = await (await context.api()).node(parseId(id, "a node"));
-  await printOne(context, node, { name: (view) => view.id, text: (view) => nodeText(context, view) });
+  await printOne(context, node, {
+    name: (view) => view.id,
+    text: async (view) => nodeText(context, view) + (await workTable(context, view.executions)),
+  });
 }
 
 /** `role=db` sets, `role-` removes. */
@@ -33,19 +36,6 @@ export async function labelNode(context: Context, id: string, changes: readonly 
   );
   const node = await (await context.api()).labelNode(parseId(id, "a node"), { set, remove });
   await printOne(context, node, { name: (view) => view.id, text: (view) => nodeText(context, view) });
-}
-
-export async function drainNode(context: Context, id: string): Promise<void> {
-  const node = await (await context.api()).drainNode(parseId(id, "a node"));
-  const left = node.running + node.queued;
-  const free =
-    left === 0 ? "it is free" : `${node.running} executions still run, ${node.queued} wait; \`node show ${node.id}\` tells when it is free`;
-  await printOne(context, node, { name: (view) => view.id, text: () => `${node.id} takes no new work; ${free}\n` });
-}
-
-export async function undrainNode(context: Context, id: string): Promise<void> {
-  const node = await (await context.api()).undrainNode(parseId(id, "a node"));
-  await printOne(context, node, { name: (view) => view.id, text: () => `${node.id} takes work again\n` });
 }
 
 export async function forgetNode(context: Context, id: string): Promise<void> {

@@ -11,8 +11,15 @@ import type { Context } from "./context.ts";
 import { outputText } from "./fleet-text.ts";
 import { humanDuration, plain } from "./human.ts";
 import { detailText, printOne, printValue, tableText } from "./output.ts";
+import { createProgress } from "./progress.ts";
 
-export type RunOptions = { readonly node?: string; readonly env?: readonly string[]; readonly wait?: boolean; readonly timeout?: string };
+export type RunOptions = {
+  readonly node?: string;
+  readonly env?: readonly string[];
+  readonly param?: readonly string[];
+  readonly wait?: boolean;
+  readonly timeout?: string;
+};
 
 const FIRST_POLL_MS = 50;
 const SLOWEST_POLL_MS = 1000;
@@ -25,10 +32,12 @@ export async function runJob(context: Context, name: string, options: RunOptions
     throw new AppError("input/usage", "--timeout says how long --wait waits; give both");
   const timeoutMs = options.timeout === undefined ? undefined : parseSpan(options.timeout, "--timeout");
   const env = parsePairs(options.env ?? [], "--env");
+  const params = parsePairs(options.param ?? [], "--param");
   const api = await context.api();
   const result = await api.runJob(ref, {
     ...(options.node === undefined ? {} : { node: parseId(options.node, "a node") }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
+    ...(Object.keys(params).length === 0 ? {} : { params }),
   });
   if (options.wait !== true) return printOrders(context, ref, result);
   const ended = await waitForAll(context, api, ref, result.orders, timeoutMs);
@@ -61,7 +70,7 @@ async function waitForAll(
   const { clock } = context;
   const startedAt = clock.mono();
   const ended = new Map<string, ExecutionDetail>();
-  const progress = createProgress(context, orders.length);
+  const progress = createProgress(context);
   let answeredAt = startedAt;
   let pollMs = FIRST_POLL_MS;
   for (;;) {
@@ -76,7 +85,7 @@ async function waitForAll(
       }
     }
     const waitedMs = clock.mono() - startedAt;
-    progress.show(ended.size, waitedMs);
+    progress.show(`waiting: ${ended.size} of ${orders.length} ended, ${humanDuration(Math.round(waitedMs / 1000) * 1000)}`);
     if (ended.size === orders.length) break;
     if (timeoutMs !== undefined && waitedMs >= timeoutMs) {
       progress.clear();
@@ -116,20 +125,4 @@ async function printEnded(context: Context, ended: readonly ExecutionDetail[]): 
         outputText(context, last?.output).replace(/^\n/, ""),
     );
   }
-}
-
-/** One line on a terminal's standard error, written over itself. */
-function createProgress({ io }: Pick<Context, "io">, total: number) {
-  let shown = false;
-  return {
-    show(done: number, waitedMs: number) {
-      if (!io.errIsTerminal) return;
-      shown = true;
-      io.err(`\r\x1b[Kwaiting: ${done} of ${total} ended, ${humanDuration(Math.round(waitedMs / 1000) * 1000)}`);
-    },
-    clear() {
-      if (shown) io.err("\r\x1b[K");
-      shown = false;
-    },
-  };
 }

@@ -34,8 +34,14 @@ export function pipelineColumns({ clock }: Shown): Column<PipelineView>[] {
   ];
 }
 
-export function pipelineText(context: Shown, view: PipelineView): string {
+/** `server`: where the webhooks' addresses begin. */
+export function pipelineText(context: Shown, view: PipelineView, server: string): string {
   const { spec } = view;
+  const triggers = (view.triggers ?? []).map(({ name, kind, words, next, hook, paused }) => {
+    const head = `  ${plain(name)} (${kind}${paused === true ? ", paused" : ""}): ${plain(words)}\n`;
+    const address = hook === undefined ? "" : `    ${server}${hook}\n`;
+    return `${head}${address}${next === undefined ? "" : `    next ${next.map((at) => at.replace(/\.000Z$/, "Z")).join(", ") || "never"}\n`}`;
+  });
   const params = (spec.params ?? []).map(({ name, type, value, required, description }) => {
     const more = [type ?? "text", required === true ? "required" : "", value === undefined ? "" : `default ${value}`].filter(
       (one) => one !== "",
@@ -57,6 +63,7 @@ export function pipelineText(context: Shown, view: PipelineView): string {
       ["on failure", spec.onFailure],
       ["sequential", spec.sequential],
     ]),
+    triggers.length === 0 ? "" : `${context.paint("bold", "triggers:")}\n${triggers.join("")}`,
     params.length === 0 ? "" : `${context.paint("bold", "params:")}\n${params.join("")}`,
     `${context.paint("bold", "tasks:")}\n${tasks.join("")}`,
   ].join("");
@@ -74,7 +81,10 @@ export function runColumns(context: Shown): Column<PipelineRunSummary>[] {
     { title: "TOOK", cell: ({ startedAt, endedAt }) => took(startedAt, endedAt, now) },
     {
       title: "MESSAGE",
-      cell: ({ message, waiting }) => plain(waiting.length > 0 ? `waits for a decision: ${waiting.join(", ")}` : (message ?? "")),
+      cell: ({ message, waiting, position, sequence }) => {
+        if (position !== undefined) return plain(`number ${position} in the queue${sequence === "" ? "" : ` of ${sequence}`}`);
+        return plain(waiting.length > 0 ? `waits for a decision: ${waiting.join(", ")}` : (message ?? ""));
+      },
     },
   ];
 }

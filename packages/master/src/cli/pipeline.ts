@@ -21,8 +21,9 @@ export async function listPipelines(context: Context, options: ListOptions): Pro
 }
 
 export async function showPipeline(context: Context, name: string): Promise<void> {
-  const view = await (await context.api()).pipeline(parsePipelineRef(name));
-  await printOne(context, view, { name: toKey, text: (one) => pipelineText(context, one) });
+  const api = await context.api();
+  const view = await api.pipeline(parsePipelineRef(name));
+  await printOne(context, view, { name: toKey, text: (one) => pipelineText(context, one, api.server) });
 }
 
 export async function removePipelines(context: Context, names: readonly string[]): Promise<void> {

@@ -1,7 +1,7 @@
 import test from "ava";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { testContext } from "../../../../test/support/cli-context.ts";
-import type { NodeView } from "../http/api-schema.ts";
+import type { NodeDetail } from "../http/node-schema.ts";
 import { nodeText, recordColumns, recordText } from "./fleet-text.ts";
 import { resultText } from "./result-text.ts";
 
@@ -76,6 +76,6 @@ test("records and nodes show it", (t) => {
     },
     ...{ createdAt: record.endTime, startedAt: record.endTime, onlineSince: null, observedRevision: 1 },
     conditions: [{ type: "Disk", status: "False", message: "full", at: record.endTime, execution: "E", job: "g/j" }],
-  } as unknown as NodeView;
+  } as unknown as NodeDetail;
   t.regex(nodeText(context, node), /condition Disk: +False, 10m ago by g\/j: full\n/);
 });

@@ -1,6 +1,6 @@
 /** What a command has handed back, as text for people. */
 import type { ExecutionResult } from "fleetcron-shared/model/result";
-import type { ConditionView } from "../http/api-schema.ts";
+import type { ConditionView } from "../http/node-schema.ts";
 import type { Context } from "./context.ts";
 import { humanTime, plainOutput } from "./human.ts";
 import { detailText } from "./output.ts";

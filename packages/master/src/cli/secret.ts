@@ -13,7 +13,7 @@ import { MAX_SECRET_BYTES, MIN_MASKED_LENGTH, type SecretRef } from "fleetcron-s
 import { sealBox } from "fleetcron-shared/model/secret-box";
 import { matchesTarget } from "fleetcron-shared/model/target";
 import { type ApiClient, collectPages } from "../client/api.ts";
-import type { NodeView } from "../http/api-schema.ts";
+import type { NodeView } from "../http/node-schema.ts";
 import type { SecretBody, SecretView } from "../http/secret-schema.ts";
 import { parseId, parsePairs } from "./arguments.ts";
 import type { Context } from "./context.ts";

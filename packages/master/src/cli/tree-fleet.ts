@@ -3,6 +3,7 @@ import { type Command, Option } from "commander";
 import type { Context } from "./context.ts";
 import type { RecordOptions } from "./fleet.ts";
 import type { ListOptions } from "./list.ts";
+import type { DrainOptions } from "./node-drain.ts";
 import type { LogOptions } from "./run-logs.ts";
 import { addJobAndNode, addListOptions, count } from "./tree-options.ts";
 
@@ -10,6 +11,7 @@ type ExecutionOptions = ListOptions & { job?: string; node?: string; state?: "ru
 
 export function addFleetCommands(program: Command, context: Context): void {
   const fleet = () => import("./fleet.ts");
+  const drain = () => import("./node-drain.ts");
 
   const run = program.command("run").description("look at executions and end them");
   addJobAndNode(addListOptions(run.command("ls").description("list executions, newest first"), { group: true }))
@@ -49,12 +51,14 @@ export function addFleetCommands(program: Command, context: Context): void {
     .action(async (id: string, changes: string[]) => (await fleet()).labelNode(context, id, changes));
   node
     .command("drain <node>")
-    .description("give a node no new work")
-    .action(async (id: string) => (await fleet()).drainNode(context, id));
+    .description("give a node no new work, and tell what is left")
+    .option("--wait", "wait until nothing is left")
+    .option("--timeout <duration>", "wait no longer than this (exit code 7); it drains on")
+    .action(async (id: string, options: DrainOptions) => (await drain()).drainNode(context, id, options));
   node
     .command("undrain <node>")
     .description("give a node work again")
-    .action(async (id: string) => (await fleet()).undrainNode(context, id));
+    .action(async (id: string) => (await drain()).undrainNode(context, id));
   node
     .command("forget <node>")
     .description("drop a node that will not come back")

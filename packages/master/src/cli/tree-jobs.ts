@@ -52,6 +52,7 @@ export function addJobCommands(program: Command, context: Context): void {
     .description("run a job now: on each online node that it matches (common), else on one")
     .option("--node <id>", "on this node")
     .option("--env <name=value>", "set in its environment; repeatable", collect)
+    .option("--param <name=value>", "a param that the job declares; repeatable", collect)
     .option("--wait", "wait for the end; exit code 1 if it fails")
     .option("--timeout <duration>", "with --wait: at most so long (exit code 7)")
     .action(async (name: string, options: RunOptions) => (await import("./job-run.ts")).runJob(context, name, options));

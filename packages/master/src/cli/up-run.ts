@@ -12,7 +12,8 @@ import type { Context } from "./context.ts";
 
 const READY_MS = 60_000;
 const POLL_MS = 50;
-const STOP_GRACE_MS = 10_000;
+/** More than an agent gives its executions (10 s). */
+const STOP_GRACE_MS = 15_000;
 const RESTART = { firstMs: 1000, maxMs: 30_000 };
 /** A child that lived this long starts with a short pause again. */
 const STEADY_MS = 60_000;
@@ -20,8 +21,8 @@ const STEADY_MS = 60_000;
 /** Thrown to leave the start when Ctrl-C comes during it. */
 export const INTERRUPTED = new Error("interrupted");
 
-/** The children of one `up`, and what ends it. */
-export function createRun(context: Context, cleanup: Cleanup) {
+/** The children of one `up`, and what ends it. `note` is told each child's pid. */
+export function createRun(context: Context, cleanup: Cleanup, note: (pid: number | undefined) => void) {
   const { io, clock } = context;
   const wrapper = parentDeathCommand();
   const stopping = new AbortController();
@@ -44,6 +45,7 @@ export function createRun(context: Context, cleanup: Cleanup) {
   function launch(spec: ChildSpec): Child {
     const child = startChild({ clock }, spec, wrapper);
     living.add(child);
+    note(child.pid);
     void child.ended.then(() => living.delete(child));
     return child;
   }

@@ -1,6 +1,6 @@
 /**
  * `fleetcron up`: a private etcd (unless one is named), a master and agents as child processes, until Ctrl-C or SIGTERM. They are ended in
- * the reverse order, each by its own pid. A master or agent that dies is started again after a growing pause; without its private etcd
+ * the reverse order, each by its own pid, the agents with all that they run. A master or agent that dies is started again after a growing pause; without its private etcd
  * there is nothing left to run, so `up` ends. A child that ends before all are ready is an error in what was asked, and ends `up` too.
  */
 import { readFileSync, rmSync } from "node:fs";
@@ -16,6 +16,7 @@ import type { ChildSpec } from "./child.ts";
 import type { Context } from "./context.ts";
 import { dataDirOf } from "./settings.ts";
 import { planEtcd } from "./up-etcd.ts";
+import { endExecutions, nodesLeft, openChildNotes } from "./up-leftovers.ts";
 import { lockDataDir } from "./up-lock.ts";
 import { listenAddress } from "./up-ports.ts";
 import { createRun, INTERRUPTED, nearPath } from "./up-run.ts";
@@ -56,7 +57,16 @@ async function runAll(context: Context, options: UpOptions): Promise<void> {
   makeDataDir(dataDir, { mode: 0o700, program: "master" });
   cleanup.add(lockDataDir(dataDir));
 
-  const run = createRun(context, cleanup);
+  const notes = openChildNotes(dataDir);
+  const run = createRun(context, cleanup, notes.note);
+  await notes.endLeft(context);
+  cleanup.add(notes.remove);
+  const nodes = Array.from({ length: options.agents }, (_, i) => `${options.nodeName}-${i + 1}`);
+  const endLeft = (left: readonly string[]) =>
+    Promise.all(left.map((node) => endExecutions(context, agentSpec(context, options, { dataDir, etcd: [], node }))));
+  await endLeft(nodesLeft(dataDir).filter((node) => !nodes.includes(node)));
+  cleanup.add(() => endLeft(nodesLeft(dataDir)));
+
   let etcd = options.etcd;
   if (etcd === undefined) {
     const plan = await planEtcd(io, dataDir);
@@ -69,7 +79,6 @@ async function runAll(context: Context, options: UpOptions): Promise<void> {
   const anonymous = createApiClient(createRest({ clock, fetch }, { server: url, token: undefined }));
   await run.until("the master is ready", async () => (await anonymous.ready()).status === "ok");
 
-  const nodes = Array.from({ length: options.agents }, (_, i) => `${options.nodeName}-${i + 1}`);
   run.start(
     nodes.map((node) => agentSpec(context, options, { dataDir, etcd, node })),
     "always",
@@ -116,7 +125,8 @@ function masterSpec({ io }: Context, options: UpOptions, at: { dataDir: string; 
 function agentSpec({ io }: Context, options: UpOptions, at: { dataDir: string; etcd: readonly string[]; node: string }): ChildSpec {
   const bin = fileURLToPath(new URL("bin/fleetcron-agent.js", import.meta.resolve("fleetcron-agent/package.json")));
   const dataDir = join(at.dataDir, "agents", at.node);
-  const args = [bin, ...etcdArgs(at.etcd), "--prefix", options.prefix, "--node-id", at.node, "--data-dir", dataDir, "--log-level", "warn"];
+  const who = ["--prefix", options.prefix, "--node-id", at.node, "--data-dir", dataDir];
+  const args = [bin, ...etcdArgs(at.etcd), ...who, "--stop-executions", "true", "--log-level", "warn"];
   return { name: at.node, command: io.nodePath, args, env: io.env, logFile: join(at.dataDir, `${at.node}.log`) };
 }
 

@@ -4,8 +4,9 @@ import type * as Api from "../http/api-schema.ts";
 import type * as ChannelApi from "../http/api-schema-channels.ts";
 import type * as Global from "../http/global-schema.ts";
 import type { LogFollowQuery, LogQuery } from "../http/log-schema.ts";
-import type * as Secret from "../http/secret-schema.ts";
+import type * as Nodes from "../http/node-schema.ts";
 import type * as Pipelines from "../http/pipeline-schema.ts";
+import type * as Secret from "../http/secret-schema.ts";
 import type { JobRef } from "../job-ref.ts";
 import { fetchLog, followLog, type LogEvents } from "./logs.ts";
 import type { Query, Rest } from "./rest.ts";
@@ -51,11 +52,11 @@ export function createApiClient(rest: Rest) {
     decide: (id: string, task: string, word: "approve" | "deny" | "confirm" | "reject", body: Pipelines.DecisionBody) =>
       post<Pipelines.PipelineRunView>(`/runs/${part(id)}/tasks/${part(task)}/${word}`, body),
 
-    nodes: (query: Api.NodeListQuery) => get<Api.NodePage>("/nodes", query),
-    node: (id: string) => get<Api.NodeView>(`/nodes/${part(id)}`),
-    labelNode: (id: string, body: Api.LabelsBody) => rest.send<Api.NodeView>("PATCH", `${BASE}/nodes/${part(id)}/labels`, { body }),
-    drainNode: (id: string) => post<Api.NodeView>(`/nodes/${part(id)}/drain`),
-    undrainNode: (id: string) => post<Api.NodeView>(`/nodes/${part(id)}/undrain`),
+    nodes: (query: Nodes.NodeListQuery) => get<Nodes.NodePage>("/nodes", query),
+    node: (id: string) => get<Nodes.NodeDetail>(`/nodes/${part(id)}`),
+    labelNode: (id: string, body: Nodes.LabelsBody) => rest.send<Nodes.NodeDetail>("PATCH", `${BASE}/nodes/${part(id)}/labels`, { body }),
+    drainNode: (id: string) => post<Nodes.NodeDetail>(`/nodes/${part(id)}/drain`),
+    undrainNode: (id: string) => post<Nodes.NodeDetail>(`/nodes/${part(id)}/undrain`),
     forgetNode: (id: string) => rest.send<Api.Deleted>("DELETE", `${BASE}/nodes/${part(id)}`),
 
     secrets: (query: Secret.SecretListQuery) => get<Secret.SecretPage>("/secrets", query),

@@ -18,13 +18,13 @@ const name = z
 export const jobKey = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}\/[a-z0-9][a-z0-9._-]{0,62}$/, "must be of the form group/id");
 const keyPart = z.string().regex(/^[A-Za-z0-9._:@-]{1,253}$/, "may hold only letters, digits and ._:@-");
 const instant = z.iso.datetime({ offset: true, error: "must be a time like 2027-01-31T08:00:00Z" });
-const limit = z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items");
-const cursor = z.string().max(1024).optional().describe("the `next` of the page before");
-const labelText = z.string().regex(/^[^=]+=.*$/, "must be of the form name=value");
-const textMap = z.record(z.string(), z.string());
+export const limit = z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items");
+export const cursor = z.string().max(1024).optional().describe("the `next` of the page before");
+export const labelText = z.string().regex(/^[^=]+=.*$/, "must be of the form name=value");
+export const textMap = z.record(z.string(), z.string());
 /** Checked where it is made (model types), passed through here. */
 const model = <T>(title: string) => z.custom<T>((value) => typeof value === "object" && value !== null).meta({ title });
-const page = <T extends z.ZodType>(item: T) =>
+export const page = <T extends z.ZodType>(item: T) =>
   z.object({ items: z.array(item), next: z.string().optional().describe("absent on the last page") });
 
 // Parameters in paths
@@ -117,7 +117,7 @@ export type ApplyChange = z.infer<typeof ApplyChange>;
 export const ApplyResult = z.object({ changes: z.array(ApplyChange), dryRun: z.boolean() });
 export type ApplyResult = z.infer<typeof ApplyResult>;
 
-export const RunBody = z.strictObject({ node: keyPart.optional(), env: textMap.optional() });
+export const RunBody = z.strictObject({ node: keyPart.optional(), env: textMap.optional(), params: textMap.optional() });
 export type RunBody = z.infer<typeof RunBody>;
 export const RunResult = z.object({ orders: z.array(z.object({ order: z.string(), node: z.string(), execution: z.string() })) });
 export type RunResult = z.infer<typeof RunResult>;
@@ -165,48 +165,6 @@ export const WhyResult = z.object({
 });
 export type WhyResult = z.infer<typeof WhyResult>;
 export type WhyVerdict = WhyResult["verdict"];
-
-// Nodes
-export const ConditionView = z.object({
-  type: z.string(),
-  status: z.string(),
-  message: z.string().optional(),
-  at: z.string().describe("the end of the attempt that said so"),
-  execution: z.string(),
-  job: z.string(),
-});
-export type ConditionView = z.infer<typeof ConditionView>;
-export const NodeView = z.object({
-  id: z.string(),
-  hostname: z.string(),
-  addresses: z.array(z.string()).readonly(),
-  agentLabels: textMap.readonly(),
-  apiLabels: textMap.readonly(),
-  labels: textMap.readonly().describe("the effective ones"),
-  capacity: z.number(),
-  version: z.string(),
-  createdAt: z.string(),
-  startedAt: z.string(),
-  bootId: z.string(),
-  pid: z.number(),
-  publicKey: z.string().optional().describe("what secrets for the node are encrypted for"),
-  drain: z.object({ by: z.string(), at: z.string() }).optional(),
-  revision: z.number(),
-  online: z.boolean(),
-  draining: z.boolean(),
-  running: z.number().describe("executions, as last reported"),
-  queued: z.number(),
-  observedRevision: z.number().nullable().describe("every change of its dispatches up to this revision is applied; null when offline"),
-  onlineSince: z.string().nullable(),
-  conditions: z.array(ConditionView).describe("what results of jobs say of the node"),
-});
-export type NodeView = z.infer<typeof NodeView>;
-export const NodePage = page(NodeView);
-export type NodePage = z.infer<typeof NodePage>;
-export const NodeListQuery = z.strictObject({ label: z.union([labelText, z.array(labelText)]).optional(), limit, cursor });
-export type NodeListQuery = z.input<typeof NodeListQuery>;
-export const LabelsBody = z.strictObject({ set: textMap.default({}), remove: z.array(z.string()).default([]) });
-export type LabelsBody = z.input<typeof LabelsBody>;
 
 // Records, processes, executions
 export const RecordListQuery = z.strictObject({

@@ -1,6 +1,7 @@
 /** Requests and responses around pipelines and their runs; in all else as api-schema.ts. */
 import type { PipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import type { RunDocument, TaskRun } from "fleetcron-shared/model/pipeline/run-document";
+import { TRIGGER_KINDS } from "fleetcron-shared/model/pipeline/trigger-spec";
 import { z } from "zod";
 
 const name = z
@@ -20,6 +21,16 @@ export const PipelineTaskParams = z.object({ run: keyPart, task: name });
 /** Naming the pipeline saves the search for it. */
 export const PipelineHintQuery = z.strictObject({ pipeline: pipelineKey.optional() });
 
+export const TriggerView = z.object({
+  name: z.string(),
+  kind: z.enum(TRIGGER_KINDS),
+  words: z.string(),
+  paused: z.literal(true).optional(),
+  next: z.array(z.string()).optional().describe("of a timer: its next ticks"),
+  hook: z.string().optional().describe("of a webhook: the path at any master that the platform posts to"),
+});
+export type TriggerView = z.infer<typeof TriggerView>;
+
 export const PipelineView = z.object({
   group: z.string(),
   id: z.string(),
@@ -27,6 +38,7 @@ export const PipelineView = z.object({
   createdAt: z.string(),
   updatedAt: z.string(),
   spec: model<PipelineSpec>("PipelineSpec"),
+  triggers: z.array(TriggerView).optional().describe("only of one pipeline"),
 });
 export type PipelineView = z.infer<typeof PipelineView>;
 export const PipelinePage = page(PipelineView);
@@ -72,6 +84,7 @@ export const PipelineRunSummary = z.object({
   trigger: z.string(),
   labels: textMap.readonly(),
   sequence: z.string().optional().describe("runs of the pipeline with the same one run one after the other"),
+  position: z.number().optional().describe("of a queued run with a sequence: how many come before it, and itself"),
   createdAt: z.string(),
   startedAt: z.string().optional(),
   endedAt: z.string().optional(),

@@ -39,7 +39,7 @@ async function swallow(body: IncomingMessage): Promise<void> {
 export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply {
   const { status } = error.row;
   if (status === 401) void reply.header("www-authenticate", "Bearer");
-  if (status === 503) void reply.header("retry-after", "1");
+  if (status === 503 || status === 429) void reply.header("retry-after", "1");
   return reply.code(status).type("application/problem+json").serializer(JSON.stringify).send(problemOf(error));
 }
 
@@ -80,7 +80,7 @@ function toAppError(thrown: unknown): AppError {
   if (code === "input/too-large") {
     return new AppError(code, "the body is too large", {
       cause: thrown,
-      hint: "12 MiB of job files can be applied at once; other requests have 1 MiB",
+      hint: "12 MiB of job files can be applied at once, 5 MiB delivered to a hook; other requests have 1 MiB",
     });
   }
   if (code !== undefined) return new AppError(code, error.message, { cause: thrown });

@@ -2,11 +2,13 @@
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { OpsDeps } from "../ops/ops-deps.ts";
+import type { Hooks } from "../ops/receive-hook.ts";
 import { API_BASE } from "./api-schema.ts";
 import { type App, createApp } from "./app.ts";
 import { authenticate } from "./auth.ts";
 import { addChannelRoutes } from "./routes/channels.ts";
 import { addGlobalRoutes } from "./routes/globals.ts";
+import { addHookRoutes } from "./routes/hooks.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
 import { addLogRoutes } from "./routes/logs.ts";
 import { addNodeRoutes } from "./routes/nodes.ts";
@@ -15,12 +17,19 @@ import { addRunRoutes } from "./routes/runs.ts";
 import { addSecretRoutes } from "./routes/secrets.ts";
 import { addHealthRoutes, addInfoRoute, type SystemDeps } from "./routes/system.ts";
 
-export function createServer(deps: { log: Log; ops: OpsDeps; system: SystemDeps }): App {
+export function createServer(deps: { log: Log; ops: OpsDeps; system: SystemDeps; hooks: Hooks }): App {
   const app = createApp(deps);
   addHealthRoutes(app, deps.system);
   void app.register(
     (api: App, _options, done) => {
       addTaskStatusRoute(api, deps.ops);
+      done();
+    },
+    { prefix: API_BASE },
+  );
+  void app.register(
+    (api: App, _options, done) => {
+      addHookRoutes(api, deps.hooks);
       done();
     },
     { prefix: API_BASE },

@@ -65,7 +65,13 @@ export function startFiler(deps: LeaderDeps): Filer {
     const effects = (record: ExecutionRecord) => resultEffects(deps, lease, record);
     const notices: FilingFacts["notices"] = (record, stats, replaced) =>
       noticesOfRecord(views.jobs.get(keys.job(record.jobGroup, record.jobId))?.job, record, stats.before, stats.after, replaced);
-    return planFiling(keys, toIso(deps.clock.now()), items, { ...facts, rerun, effects, notices, task: (record) => taskAdditions(keys, record) });
+    return planFiling(keys, toIso(deps.clock.now()), items, {
+      ...facts,
+      rerun,
+      effects,
+      notices,
+      task: (record) => taskAdditions(keys, record),
+    });
   }
 
   /** Files what fits one transaction; returns the items that are dealt with. */

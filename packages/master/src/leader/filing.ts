@@ -92,7 +92,12 @@ export function planFiling(keys: Keys, handleTime: string, items: readonly Filin
     const held = stats.get(statsKey) ?? facts.stats(statsKey)?.stats ?? NO_STATS;
     const base = before === undefined ? held : uncountProvisional(held, before.record);
     const told = counted ? facts.notices(filed, { before: base, after: countRecord(base, filed) }, before?.record) : undefined;
-    const orders = [...(rerun === undefined ? [] : [rerun]), ...(effects?.orders ?? []), ...noticeOps(keys, told?.notice), ...(task?.requests ?? [])];
+    const orders = [
+      ...(rerun === undefined ? [] : [rerun]),
+      ...(effects?.orders ?? []),
+      ...noticeOps(keys, told?.notice),
+      ...(task?.requests ?? []),
+    ];
     const text = counted ? encode(filed) : "";
     bytes += recordKey.length + Buffer.byteLength(text);
     for (const order of orders) bytes += order.op === "put" ? Buffer.byteLength(order.value) : 0;

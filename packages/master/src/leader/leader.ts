@@ -31,7 +31,14 @@ export function followElection(
     await Promise.all([deps.views.jobs, deps.views.nodes, deps.views.alive, deps.views.procs, deps.views.stats].map((view) => view.synced));
     if (term.ended.aborted) return;
     const filer = startFiler(own);
-    services = [filer, startDispatcher(own), startUndertaker({ ...own, filer }, options), startJanitor(own), startNotifier(own), ...others(own)];
+    services = [
+      filer,
+      startDispatcher(own),
+      startUndertaker({ ...own, filer }, options),
+      startJanitor(own),
+      startNotifier(own),
+      ...others(own),
+    ];
     log.info({ term: term.revision }, "leader services started");
   }
 

@@ -36,9 +36,13 @@ const NAMES: Readonly<Record<string, string>> = {
   usualMs: "Usually",
   attempt: "Attempt",
   execution: "Execution",
+  run: "Run",
+  task: "Task",
+  trigger: "Started by",
+  by: "By",
 };
 /** Facts for programs only. */
-const HIDDEN: readonly string[] = ["success", "finalAttempt", "record"];
+const HIDDEN: readonly string[] = ["success", "finalAttempt", "record", "state"];
 
 /** `output`: whether the channel shows output. */
 export function messageOf(delivery: Pick<Delivery, "items" | "omitted">, output: boolean): Message {

@@ -138,7 +138,15 @@ const GOOD: readonly NotifyEvent[] = ["recovery", "success"];
 function severityOf({ events }: Judgement, { result, also }: Happening): Severity {
   const [main] = events;
   if (main === "slow") return "warn";
+  if (main === "waiting" || main === "cancelled") return "info";
   if (main !== undefined && GOOD.includes(main)) return "good";
-  if (main === "every") return result === "none" ? (also.includes("missed") ? "bad" : "info") : result === "success" ? "good" : "bad";
+  if (main === "every")
+    return result === "none"
+      ? also.some((event) => event === "missed" || event === "taskFailed")
+        ? "bad"
+        : "info"
+      : result === "success"
+        ? "good"
+        : "bad";
   return "bad";
 }

@@ -24,7 +24,10 @@ export type Judgement = {
 };
 
 /** The order in which events give a notice its title. */
-const IMPORTANCE: readonly NotifyEvent[] = ["recovery", "finalFailure", "lost", "timeout", "failure", "missed", "slow", "success", "every"];
+const IMPORTANCE: readonly NotifyEvent[] = [
+  ...(["recovery", "finalFailure", "lost", "timeout", "failure", "taskFailed", "missed", "slow"] as const),
+  ...(["waiting", "cancelled", "success", "every"] as const),
+];
 /** Behind a rule's hash in `told`: it has told of a final failure, too. */
 const FINAL = "!";
 

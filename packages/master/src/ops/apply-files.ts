@@ -23,7 +23,7 @@ import { fromKey, type JobRef, toKey } from "../job-ref.ts";
 import { describeChannel, planChannels, writeChannels } from "./apply-channels.ts";
 import { describePipeline, planPipelines, writePipelines } from "./apply-pipelines.ts";
 import { missingChannels } from "./channels.ts";
-import type { CheckedChannel, CheckedJob } from "./file-checker-protocol.ts";
+import type { CheckedChannel, CheckedJob, CheckedPipeline } from "./file-checker-protocol.ts";
 import { ticksOf } from "./next-ticks.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { readKeys } from "./read-keys.ts";
@@ -51,9 +51,9 @@ export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<
   const turn = createTurns(deps.clock);
   const checked = await deps.fileChecker.check(request.files, deps.clock.now());
   const jobs = checked.jobs.filter(({ group }) => request.group === undefined || group === request.group);
-  await checkChannelNames(deps, jobs, checked.channels);
   const channels = await planChannels(deps, checked.channels);
   const wanted = checked.pipelines.filter(({ group }) => request.group === undefined || group === request.group);
+  await checkChannelNames(deps, jobs, wanted, checked.channels);
   const steps = await plan(deps, jobs, request.prune, turn);
   const pipelines = await planPipelines(deps, wanted, request.prune, jobsAfter(deps, steps));
   const channelRevision = request.dryRun ? undefined : await writeChannels(deps, channels);
@@ -64,7 +64,7 @@ export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<
     changes.push(describe(deps, step, revisions.get(toKey(step.ref))));
     await turn();
   }
-  for (const step of pipelines) changes.push(describePipeline(step, pipelineRevisions.get(toKey(step.ref))));
+  for (const step of pipelines) changes.push(describePipeline(deps, step, pipelineRevisions.get(toKey(step.ref))));
   return { dryRun: request.dryRun, changes };
 }
 
@@ -75,8 +75,16 @@ function jobsAfter(deps: OpsDeps, steps: readonly Step[]): (key: string) => JobS
 }
 
 /** Throws `input/invalid` when a rule names a channel that is neither there nor in the files. */
-async function checkChannelNames(deps: OpsDeps, jobs: readonly CheckedJob[], channels: readonly CheckedChannel[]): Promise<void> {
-  const users = jobs.map(({ group, id, spec }) => ({ path: `jobs.${group}/${id}`, rules: spec.notify }));
+async function checkChannelNames(
+  deps: OpsDeps,
+  jobs: readonly CheckedJob[],
+  pipelines: readonly CheckedPipeline[],
+  channels: readonly CheckedChannel[],
+): Promise<void> {
+  const users = [
+    ...jobs.map(({ group, id, spec }) => ({ path: `jobs.${group}/${id}`, rules: spec.notify })),
+    ...pipelines.map(({ group, id, spec }) => ({ path: `pipelines.${group}/${id}`, rules: spec.notify })),
+  ];
   const coming = channels.map(({ name }) => name);
   const issues = await missingChannels(deps, users, coming);
   if (issues.length > 0) throw new AppError("input/invalid", "the files name channels that are not there", { issues });

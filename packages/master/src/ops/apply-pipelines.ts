@@ -11,6 +11,7 @@ import { encode } from "fleetcron-shared/wire/codec";
 import type { ApplyChange } from "../http/api-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
 import { type PipelineEntry, pipelineEntry } from "../views.ts";
+import { checkTriggersNow } from "./check-triggers.ts";
 import type { CheckedPipeline } from "./file-checker-protocol.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { storedPipeline } from "./pipelines.ts";
@@ -18,6 +19,7 @@ import { readKeys } from "./read-keys.ts";
 import { scanPrefix } from "./scan.ts";
 import { settle } from "./settle.ts";
 import { specDiff } from "./spec-diff.ts";
+import { triggerViews } from "./trigger-views.ts";
 
 /** One pipeline's way from `before` to `after`: undefined with `write` is deleted. */
 export type PipelineStep = {
@@ -36,7 +38,14 @@ export async function planPipelines(
 ): Promise<PipelineStep[]> {
   const { keys } = deps;
   const issues = pipelines.flatMap((pipeline) => checkReferences(deps, pipeline, jobOf));
-  if (issues.length > 0) throw new AppError("input/invalid", "the pipelines of the files do not fit the jobs that are there", { issues });
+  const coming = new Set(pipelines.map(toKey));
+  for (const pipeline of pipelines) {
+    for (const issue of await checkTriggersNow(deps, pipeline, pipeline.spec, coming)) {
+      const line = pipeline.triggerLines[Number(issue.path[1])] ?? 1;
+      issues.push(toIssue(issue, ["pipelines", toKey(pipeline)], { file: pipeline.file, line }));
+    }
+  }
+  if (issues.length > 0) throw new AppError("input/invalid", "the pipelines of the files do not fit what is there", { issues });
   const now = toIso(deps.clock.now());
   const found = await readKeys(
     deps.kv,
@@ -106,19 +115,26 @@ function batches(deps: OpsDeps, steps: readonly PipelineStep[]) {
     const value = after === undefined ? undefined : encode(after);
     const bytes = Buffer.byteLength(value ?? "");
     let batch = made.at(-1);
-    if (batch === undefined || batch.then.length >= MAX_TXN_OPS || batch.bytes + bytes > MAX_TXN_BYTES) {
+    if (batch === undefined || batch.then.length >= MAX_TXN_OPS - 1 || batch.bytes + bytes > MAX_TXN_BYTES) {
       batch = { refs: [], if: [], then: [], bytes: 0 };
       made.push(batch);
     }
     batch.refs.push(ref);
     batch.if.push(before === undefined ? absent(key) : unchanged(key, before.revision));
-    batch.then.push(value === undefined ? { op: "delete", key } : { op: "put", key, value });
+    if (value !== undefined) batch.then.push({ op: "put", key, value });
+    else batch.then.push({ op: "delete", key }, { op: "delete", key: deps.keys.streak(ref.group, ref.id) });
     batch.bytes += bytes;
   }
   return made;
 }
 
-export function describePipeline({ ref, before, after, write }: PipelineStep, written: Revision | undefined): ApplyChange {
+export function describePipeline(
+  deps: Pick<OpsDeps, "clock" | "timetable">,
+  { ref, before, after, write }: PipelineStep,
+  written: Revision | undefined,
+): ApplyChange {
+  const triggers = after === undefined ? [] : triggerViews(after, { nowMs: deps.clock.now(), timezone: deps.timetable.timezone });
+  const rules = triggers.flatMap(({ name, words, next }) => (next === undefined ? [] : [{ id: name, words, next }]));
   const diff = write ? specDiff(before?.stored.spec, after?.spec) : [];
   const revision = written ?? (write ? undefined : before?.revision);
   return {
@@ -126,6 +142,7 @@ export function describePipeline({ ref, before, after, write }: PipelineStep, wr
     key: toKey(ref),
     action: after === undefined ? "deleted" : before === undefined ? "created" : write ? "updated" : "unchanged",
     ...(diff.length === 0 ? {} : { diff }),
+    ...(rules.length === 0 ? {} : { rules }),
     ...(revision === undefined ? {} : { revision }),
   };
 }

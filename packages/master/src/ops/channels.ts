@@ -59,9 +59,9 @@ export async function putChannel(deps: ChannelDeps, name: string, value: unknown
 /** Throws `channel/in-use` while rules name it. */
 export async function deleteChannel(deps: ChannelDeps, name: string): Promise<string> {
   await findChannel(deps, name);
-  const users = [...deps.views.jobs.entries()]
-    .filter(([, { job }]) => job.notify.some(({ to }) => to.includes(name)))
-    .map(([, { job }]) => job.key);
+  const jobs = [...deps.views.jobs.entries()].filter(([, { job }]) => job.notify.some(({ to }) => to.includes(name)));
+  const pipelines = [...deps.views.pipelines.entries()].filter(([, { stored }]) => stored.spec.notify?.some(({ to }) => to.includes(name)));
+  const users = [...jobs.map(([, { job }]) => job.key), ...pipelines.map(([, { stored }]) => `pipeline ${stored.group}/${stored.id}`)];
   if (users.length > 0) {
     const shown = users.length > 5 ? `${users.slice(0, 5).join(", ")} and ${users.length - 5} more` : users.join(", ");
     throw new AppError("channel/in-use", `channel ${name} is named by ${shown}`, { hint: "take it out of their `notify` first" });

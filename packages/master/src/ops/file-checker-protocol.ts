@@ -11,7 +11,12 @@ import type { JobRef } from "../job-ref.ts";
 export type CheckedJob = JobRef & { readonly spec: JobSpec };
 
 /** A pipeline of a file, found to be right as far as the file tells; `taskLines`: where each task's job is named, in the order of `tasksOf`. */
-export type CheckedPipeline = JobRef & { readonly spec: PipelineSpec; readonly file: string; readonly taskLines: readonly number[] };
+export type CheckedPipeline = JobRef & {
+  readonly spec: PipelineSpec;
+  readonly file: string;
+  readonly taskLines: readonly number[];
+  readonly triggerLines: readonly number[];
+};
 
 /** A channel of a file, found to be right. */
 export type CheckedChannel = Pick<ParsedChannel, "name" | "spec">;

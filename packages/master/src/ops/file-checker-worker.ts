@@ -16,7 +16,8 @@ parentPort?.on("message", (request: ToChecker) => {
     const channels = contents.channels.map(({ name, spec }): CheckedChannel => ({ name, spec }));
     const pipelines = contents.pipelines.map(({ group, id, spec, file, lineOf }): CheckedPipeline => {
       const taskLines = tasksOf(spec).map(({ path }) => lineOf([...path, "job"]));
-      return { group, id, spec, file, taskLines };
+      const triggerLines = (spec.triggers ?? []).map((_, index) => lineOf(["triggers", index]));
+      return { group, id, spec, file, taskLines, triggerLines };
     });
     for (let start = 0; start < jobs.length; start += JOBS_A_PORTION) {
       answer({ id, t: "jobs", jobs: JSON.stringify(jobs.slice(start, start + JOBS_A_PORTION)) });

@@ -3,7 +3,6 @@ import { AppError } from "fleetcron-shared/base/errors";
 import type { RunPlan } from "fleetcron-shared/model/pipeline/plan";
 import type { Unfinished } from "fleetcron-shared/model/pipeline/request";
 import { isTaskEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { prefixEnd } from "fleetcron-shared/store/kv";
 import { decode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { PipelineRunPage, PipelineRunSummary, PipelineRunView, PipelineTaskView } from "../http/pipeline-schema.ts";
 import { fromKey, type JobRef } from "../job-ref.ts";
@@ -54,25 +53,14 @@ export type RunQuery = {
 export async function listRuns(deps: RunDeps, query: RunQuery): Promise<PipelineRunPage> {
   const { kv, keys } = deps;
   const before = fromCursor(query.cursor, isText) ?? "~";
-  const keysOf = async (): Promise<string[]> => {
-    if (query.state === "unfinished") {
-      const marks = await all(scanPrefix(kv, keys.unfinishedAll));
-      return marks.flatMap((entry) => {
-        const value = tryDecode<Unfinished>(entry.key, entry.value);
-        return value === undefined ? [] : [keys.run(value.group, value.pipeline, keys.parts(entry.key)[1] ?? "")];
-      });
-    }
-    const prefix = query.pipeline === undefined ? keys.runs : keys.runsOf(fromKey(query.pipeline).group, fromKey(query.pipeline).id);
-    return (await all(scanPrefix(kv, prefix, { keysOnly: true }))).map(({ key }) => key);
-  };
+  const of = query.pipeline === undefined ? undefined : fromKey(query.pipeline);
+  const prefix = of === undefined ? keys.runs : keys.runsOf(of.group, of.id);
   const idOf = (key: string) => key.slice(key.lastIndexOf("/") + 1);
-  const wanted =
-    query.pipeline === undefined
-      ? undefined
-      : prefixEnd(keys.runsOf(fromKey(query.pipeline).group, fromKey(query.pipeline).id)).slice(0, -1);
-  const sorted = (await keysOf())
-    .filter((key) => idOf(key) < before && (wanted === undefined || key.startsWith(wanted)))
-    .sort((a, b) => (idOf(a) > idOf(b) ? -1 : 1));
+  const found =
+    query.state === "unfinished"
+      ? await unfinishedKeys(deps)
+      : (await all(scanPrefix(kv, prefix, { keysOnly: true }))).map(({ key }) => key);
+  const sorted = found.filter((key) => key.startsWith(prefix) && idOf(key) < before).sort((a, b) => (idOf(a) > idOf(b) ? -1 : 1));
   const items: PipelineRunSummary[] = [];
   for (let at = 0; at < sorted.length; at += query.limit) {
     const chunk = sorted.slice(at, at + query.limit);
@@ -82,10 +70,51 @@ export async function listRuns(deps: RunDeps, query: RunQuery): Promise<Pipeline
       const run = entry === undefined ? undefined : tryDecode<RunDocument>(key, entry.value);
       if (run === undefined || (query.state !== undefined && query.state !== "unfinished" && run.state !== query.state)) continue;
       items.push(summary(run));
-      if (items.length === query.limit) return key === sorted.at(-1) ? { items } : { items, next: toCursor(run.id) };
+      if (items.length < query.limit) continue;
+      const shown = await withPositions(deps, items);
+      return key === sorted.at(-1) ? { items: shown } : { items: shown, next: toCursor(run.id) };
     }
   }
-  return { items };
+  return { items: await withPositions(deps, items) };
+}
+
+/** The keys of all runs that are not over. */
+async function unfinishedKeys({ kv, keys }: RunDeps): Promise<string[]> {
+  const marks = await all(scanPrefix(kv, keys.unfinishedAll));
+  return marks.flatMap(({ key, value }) => {
+    const held = tryDecode<Unfinished>(key, value);
+    return held === undefined ? [] : [keys.run(held.group, held.pipeline, keys.parts(key)[1] ?? "")];
+  });
+}
+
+/** Queued runs with their place in the queue of their sequence, in the order in which the engine starts them. */
+async function withPositions({ kv, keys }: RunDeps, items: readonly PipelineRunSummary[]): Promise<PipelineRunSummary[]> {
+  const isQueued = ({ state, sequence }: PipelineRunSummary | RunDocument) => state === "queued" && sequence !== undefined;
+  const pipelines = new Set(items.filter(isQueued).map(({ group, pipeline }) => keys.runsOf(group, pipeline)));
+  if (pipelines.size === 0) return [...items];
+  const at = (await all(scanPrefix(kv, keys.unfinishedAll))).flatMap((entry) => {
+    const value = tryDecode<Unfinished>(entry.key, entry.value);
+    if (value === undefined || !pipelines.has(keys.runsOf(value.group, value.pipeline))) return [];
+    return [keys.run(value.group, value.pipeline, keys.parts(entry.key)[1] ?? "")];
+  });
+  const found = [...(await readKeys(kv, at))].flatMap(([key, entry]) =>
+    entry === undefined ? [] : (tryDecode<RunDocument>(key, entry.value) ?? []),
+  );
+  const counts = new Map<string, number>();
+  const positions = new Map<string, number>();
+  for (const run of found.filter(isQueued).sort((a, b) => (isBefore(a, b) ? -1 : 1))) {
+    const queue = JSON.stringify([run.group, run.pipeline, run.sequence]);
+    counts.set(queue, (counts.get(queue) ?? 0) + 1);
+    positions.set(run.id, counts.get(queue) ?? 0);
+  }
+  return items.map((item) => {
+    const position = positions.get(item.id);
+    return position === undefined ? item : { ...item, position };
+  });
+}
+
+function isBefore(a: RunDocument, b: RunDocument): boolean {
+  return a.queuedAt < b.queuedAt || (a.queuedAt === b.queuedAt && a.id < b.id);
 }
 
 async function all<T>(values: AsyncIterable<T>): Promise<T[]> {

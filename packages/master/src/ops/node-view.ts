@@ -1,6 +1,7 @@
 /** A node as the API shows it: its registration and its presence. */
-import type { ConditionView, NodeView } from "../http/api-schema.ts";
+import type { ConditionView, NodeDetail, NodeView } from "../http/node-schema.ts";
 import type { NodeEntry } from "../views.ts";
+import { freeAt, nodeWork } from "./node-work.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 
 export function nodeView(deps: Pick<OpsDeps, "keys" | "views">, entry: NodeEntry): NodeView {
@@ -12,12 +13,20 @@ export function nodeView(deps: Pick<OpsDeps, "keys" | "views">, entry: NodeEntry
     revision: entry.revision,
     online: alive !== undefined,
     draining: info.drain !== undefined,
+    drained: info.drain !== undefined && alive?.draining === true && alive.running + alive.queued === 0,
     running: alive?.running ?? 0,
     queued: alive?.queued ?? 0,
     observedRevision: alive?.observedRevision ?? null,
     onlineSince: alive?.startedAt ?? null,
     conditions: conditionsOf(deps, info.id),
   };
+}
+
+/** With what runs on it. */
+export function nodeDetail(deps: Pick<OpsDeps, "clock" | "keys" | "views">, entry: NodeEntry): NodeDetail {
+  const view = nodeView(deps, entry);
+  const executions = nodeWork(deps, view.id);
+  return { ...view, freeAt: freeAt(executions, view.queued), executions };
 }
 
 function conditionsOf(deps: Pick<OpsDeps, "views">, id: string): ConditionView[] {

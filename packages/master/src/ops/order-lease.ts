@@ -17,14 +17,15 @@ export type OrderLease = {
 
 type Held = { readonly lease: LeaseId; readonly usableUntil: MonoMs };
 
-export function createOrderLease(deps: { kv: Pick<Kv, "grantLease">; clock: Pick<Clock, "mono"> }): OrderLease {
+/** `minTtlMs`: of other things than orders, how long they live at least. */
+export function createOrderLease(deps: { kv: Pick<Kv, "grantLease">; clock: Pick<Clock, "mono"> }, minTtlMs = ORDER_TTL_MS): OrderLease {
   let held: Held | undefined;
   let granting: Promise<Held> | undefined;
 
   async function grant(): Promise<Held> {
     const askedAt = deps.clock.mono();
-    const { lease, ttlMs } = await deps.kv.grantLease(2 * ORDER_TTL_MS);
-    return { lease, usableUntil: askedAt + ttlMs - ORDER_TTL_MS };
+    const { lease, ttlMs } = await deps.kv.grantLease(2 * minTtlMs);
+    return { lease, usableUntil: askedAt + ttlMs - minTtlMs };
   }
 
   return {

@@ -3,6 +3,7 @@ import { isDeepStrictEqual } from "node:util";
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { suggest } from "fleetcron-shared/base/suggest";
+import { toIssue } from "fleetcron-shared/base/zod-issues";
 import { parsePipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-check";
 import type { PipelineSpec, StoredPipeline } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import { absent, exists, unchanged } from "fleetcron-shared/store/kv";
@@ -10,6 +11,8 @@ import { encode } from "fleetcron-shared/wire/codec";
 import type { PipelinePage, PipelineView } from "../http/pipeline-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
 import { type PipelineEntry, pipelineEntry } from "../views.ts";
+import { missingChannels } from "./channels.ts";
+import { checkTriggersNow } from "./check-triggers.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { pageByKey } from "./page.ts";
 import { putUnder, settle } from "./settle.ts";
@@ -44,6 +47,10 @@ export function listPipelines(
 /** Creates or replaces the pipeline; `ifRevision` 0 means that it must not exist. Throws `input/invalid`, `write/conflict`. */
 export async function putPipeline(deps: PipelineDeps, ref: JobRef, value: unknown, ifRevision: number | undefined): Promise<PipelineView> {
   const spec = parsePipelineSpec(ref.group, ref.id, value);
+  const path = `pipelines.${toKey(ref)}`;
+  const wrong = (await checkTriggersNow(deps, ref, spec)).map((issue) => toIssue(issue, ["pipelines", toKey(ref)]));
+  const issues = [...wrong, ...(await missingChannels(deps, [{ path, rules: spec.notify }]))];
+  if (issues.length > 0) throw new AppError("input/invalid", `the pipeline ${toKey(ref)} is not accepted`, { issues });
   const key = deps.keys.pipeline(ref.group, ref.id);
   const before = await deps.kv.get(key);
   const changed = () =>
@@ -62,7 +69,13 @@ export async function putPipeline(deps: PipelineDeps, ref: JobRef, value: unknow
 /** Its runs go on, and stay until they are too old. */
 export async function deletePipeline(deps: PipelineDeps, ref: JobRef): Promise<string> {
   const key = deps.keys.pipeline(ref.group, ref.id);
-  const result = await settle(deps.kv, { if: [exists(key)], then: [{ op: "delete", key }] });
+  const result = await settle(deps.kv, {
+    if: [exists(key)],
+    then: [
+      { op: "delete", key },
+      { op: "delete", key: deps.keys.streak(ref.group, ref.id) },
+    ],
+  });
   if (!result.succeeded) await findPipeline(deps, ref);
   await deps.views.pipelines.reached(result.revision);
   return toKey(ref);

@@ -2,6 +2,7 @@
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { hash32 } from "fleetcron-shared/base/hash";
+import { renderJob, resolve } from "fleetcron-shared/model/pipeline/params";
 import { unchanged } from "fleetcron-shared/store/kv";
 import type { RunResult } from "../http/api-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
@@ -12,7 +13,12 @@ import type { OpsDeps } from "./ops-deps.ts";
 import { putOrders } from "./put-orders.ts";
 import { runOrder } from "./run-order.ts";
 
-export type RunRequest = { readonly node?: string | undefined; readonly env?: Readonly<Record<string, string>> | undefined };
+export type RunRequest = {
+  readonly node?: string | undefined;
+  readonly env?: Readonly<Record<string, string>> | undefined;
+  /** Values for the params that the job declares. */
+  readonly params?: Readonly<Record<string, string>> | undefined;
+};
 
 /** Throws `job/not-found`, `node/not-found`, `node/not-online`, `node/none-matching`. A paused job runs all the same. */
 export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by: string): Promise<RunResult> {
@@ -21,9 +27,10 @@ export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by
   for (let attempt = 0; attempt < 3; attempt++) {
     const nodes = await chooseNodes(deps, entry, request.node);
     const orderedAt = toIso(deps.clock.now());
+    const ordered = withParams(entry, request.params ?? {});
     const orders = nodes.map((node) => ({
       node,
-      order: runOrder(entry, { id: deps.newId(), execution: deps.newId(), by, orderedAt, env: request.env }),
+      order: runOrder(ordered, { id: deps.newId(), execution: deps.newId(), by, orderedAt, env: request.env }),
     }));
     const condition = unchanged(deps.keys.job(ref.group, ref.id), entry.job.revision);
     if (await putOrders(deps, [condition], orders)) {
@@ -61,6 +68,14 @@ async function chooseNodes(deps: OpsDeps, entry: JobEntry, node: string | undefi
   return preferredFirst(job, able, ({ id }) => hash32(`${job.key}@${id}@${salt}`))
     .slice(0, 1)
     .map(({ id }) => id);
+}
+
+/** The job with its params worked in; throws `input/invalid` for undeclared, wrong and missing ones. */
+function withParams(entry: JobEntry, given: Readonly<Record<string, string>>): JobEntry {
+  const { spec } = entry.stored;
+  const { params, issues } = resolve({ job: spec.params ?? [], pipeline: [], task: given, run: {}, outputs: {} });
+  if (issues.length > 0) throw new AppError("input/invalid", `the params of job ${entry.job.key} are not right`, { issues });
+  return params.length === 0 ? entry : { ...entry, stored: { ...entry.stored, spec: renderJob(spec, params) } };
 }
 
 function checkEnv(env: Readonly<Record<string, string>> | undefined): void {

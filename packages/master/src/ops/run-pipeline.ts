@@ -4,14 +4,16 @@
  */
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
+import type { GlobalValue } from "fleetcron-shared/model/facts";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
+import { namesFor } from "fleetcron-shared/model/pipeline/params";
 import { parseJobReference, tasksOf } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import { place } from "fleetcron-shared/model/pipeline/placement";
-import { makePlan, type PlannedJob, type RunPlan, resolveTask } from "fleetcron-shared/model/pipeline/plan";
+import { globalsNamed, makePlan, type PlannedJob, type RunPlan, resolveTask } from "fleetcron-shared/model/pipeline/plan";
 import type { Unfinished } from "fleetcron-shared/model/pipeline/request";
 import { newRun, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { absent, MAX_TXN_BYTES, unchanged } from "fleetcron-shared/store/kv";
-import { encode } from "fleetcron-shared/wire/codec";
+import { absent, type Compare, MAX_TXN_BYTES, type Op, unchanged } from "fleetcron-shared/store/kv";
+import { decode, encode } from "fleetcron-shared/wire/codec";
 import type { PipelineDryRun, PipelineRunView } from "../http/pipeline-schema.ts";
 import { fromKey, type JobRef, toKey } from "../job-ref.ts";
 import { type JobEntry, jobEntry, type PipelineEntry } from "../views.ts";
@@ -29,6 +31,10 @@ export type RunWish = {
   readonly by: string;
   /** Default: a new one. A run that is there already is given back as it is. */
   readonly run?: string | undefined;
+  /** Of runs that start each other: how many came before it. */
+  readonly chain?: number | undefined;
+  /** What must hold and what is written with the run, in one transaction. */
+  readonly also?: { readonly if: readonly Compare[]; readonly then: readonly Op[] };
 };
 
 type WishDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId">;
@@ -42,9 +48,9 @@ export async function runPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): P
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const entry = await findPipeline(deps, ref);
     const plan = await planOf(deps, entry, wish, id);
-    const { sequential } = entry.stored.spec;
-    const sequence = sequential === undefined ? undefined : (plan.labels[sequential] ?? "");
-    const run = newRun(plan, { by: wish.by, trigger: wish.trigger, at: toIso(deps.clock.now()), sequence });
+    const sequence = sequenceOf(entry.stored.spec.sequential, plan);
+    const { by, trigger, chain, also } = wish;
+    const run = newRun(plan, { by, trigger, at: toIso(deps.clock.now()), sequence, chain });
     const [runText, planText] = [encode(run), encode(plan)];
     const bytes = Buffer.byteLength(runText) + Buffer.byteLength(planText);
     if (bytes > MAX_TXN_BYTES * 0.9) {
@@ -54,17 +60,26 @@ export async function runPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): P
     const runKey = keys.run(ref.group, ref.id, id);
     const mark: Unfinished = { v: 1, group: ref.group, pipeline: ref.id };
     const { succeeded } = await settle(deps.kv, {
-      if: [unchanged(keys.pipeline(ref.group, ref.id), entry.revision), absent(runKey)],
+      if: [unchanged(keys.pipeline(ref.group, ref.id), entry.revision), absent(runKey), ...(also?.if ?? [])],
       then: [
         { op: "put", key: runKey, value: runText },
         { op: "put", key: keys.plan(ref.group, ref.id, id), value: planText },
         { op: "put", key: keys.unfinished(id), value: encode(mark) },
+        ...(also?.then ?? []),
       ],
     });
     if (succeeded) return runView(run, plan);
     if (wish.run !== undefined && (await deps.kv.get(runKey)) !== undefined) return (await findRun(deps, id, toKey(ref))).view;
   }
   throw new AppError("write/conflict", `pipeline ${toKey(ref)} is being changed all the time`);
+}
+
+/** The value of the param, or else of the label, that runs of the pipeline queue by. */
+function sequenceOf(sequential: string | undefined, plan: RunPlan): string | undefined {
+  if (sequential === undefined) return undefined;
+  const param = plan.params.find(({ name }) => name === sequential);
+  if (param === undefined) return plan.labels[sequential] ?? "";
+  return namesFor({ pipeline: [param], run: plan.values, outputs: {} })[sequential];
 }
 
 /** What a run would be, and where its tasks would go now. */
@@ -107,9 +122,9 @@ export function needsOf(plan: RunPlan, task: RunPlan["tasks"][number]): string[]
 
 async function planOf(deps: WishDeps, { stored, revision }: PipelineEntry, wish: RunWish, run: string): Promise<RunPlan> {
   const { group, id, spec, updatedAt } = stored;
-  const jobs = await readJobs(deps, stored);
+  const [jobs, globals] = await Promise.all([readJobs(deps, stored), readGlobals(deps, globalsNamed(spec))]);
   const made = makePlan({
-    ...{ run, group, id, revision, updatedAt, spec, values: wish.params, labels: wish.labels },
+    ...{ run, group, id, revision, updatedAt, spec, values: wish.params, globals, labels: wish.labels },
     jobOf: (key) => planned(jobs.get(key)),
     jobKeys: () => [...deps.views.jobs.entries()].map(([, { job }]) => job.key),
   });
@@ -140,6 +155,16 @@ async function readJobs(deps: WishDeps, { spec }: PipelineEntry["stored"]): Prom
     if (kv !== undefined) found.set(name, jobEntry(kv));
   }
   return found;
+}
+
+async function readGlobals({ kv, keys }: WishDeps, names: readonly string[]): Promise<Record<string, string>> {
+  const found = await readKeys(kv, names.map(keys.global));
+  return Object.fromEntries(
+    names.flatMap((name) => {
+      const entry = found.get(keys.global(name));
+      return entry === undefined ? [] : [[name, decode<GlobalValue>(entry.key, entry.value).value]];
+    }),
+  );
 }
 
 function planned(entry: JobEntry | undefined): PlannedJob | undefined {

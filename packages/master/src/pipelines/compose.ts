@@ -14,8 +14,8 @@ import { type RunEvent, step } from "fleetcron-shared/model/pipeline/step";
 /** What the run finds outside of itself. */
 export type World = {
   readonly nowMs: EpochMs;
-  /** Whether it is its turn, when it is queued. */
-  readonly mayStart: boolean;
+  /** Whether it is the turn of the run, which is queued. */
+  readonly mayStart: (run: RunDocument) => boolean;
   readonly candidates: () => readonly Candidate[];
   readonly newId: () => string;
   readonly newToken: () => { readonly token: string; readonly hash: string };
@@ -56,7 +56,7 @@ export function compose(plan: RunPlan, before: RunDocument, requests: readonly R
       return { v: 1, refused: { code, message, issues, ...(hint === undefined ? {} : { hint }) } };
     }
   });
-  if (run.state === "queued" && world.mayStart) apply({ type: "start" });
+  if (run.state === "queued" && world.mayStart(run)) apply({ type: "start" });
   const deadline = nextDeadline(run);
   if (deadline !== undefined && deadline <= toIso(nowMs)) apply({ type: "tick" });
   for (const event of factsOf(run, world)) apply(event);

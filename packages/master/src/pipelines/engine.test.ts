@@ -142,6 +142,8 @@ async function world(spec: PipelineSpec) {
     over: over.promise,
     async close() {
       await Promise.all([agents.close(), watching.close(), views.close()]);
+      // A lease in memory is a timer.
+      await kv.revokeLease(await orderLease.current());
       await kv.close();
     },
   };

@@ -7,56 +7,44 @@ import { createHash } from "node:crypto";
 import { backoffMs } from "fleetcron-shared/base/backoff";
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError, asAppError } from "fleetcron-shared/base/errors";
-import type { Effect } from "fleetcron-shared/model/pipeline/draft";
 import type { Candidate } from "fleetcron-shared/model/pipeline/placement";
 import type { RunPlan } from "fleetcron-shared/model/pipeline/plan";
 import type { RunAnswer, Unfinished } from "fleetcron-shared/model/pipeline/request";
 import { isLive, isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { type Compare, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Revision, unchanged } from "fleetcron-shared/store/kv";
+import type { Op, Revision } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
 import { decode, encode, tryDecode } from "fleetcron-shared/wire/codec";
 import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { readKeys } from "../ops/read-keys.ts";
-import { type Budget, type Composed, compose, type World } from "./compose.ts";
+import { ADVANCE_LIMITS, advanceTxn, type Kill, type RunAddition, type RunChange, type StoredRun } from "./advance-txn.ts";
+import { type Composed, compose, type World } from "./compose.ts";
 import { createPool } from "./pool.ts";
 import { createRequestQueue, type WaitingRequest } from "./request-queue.ts";
-import { endOrder, startOrder } from "./task-orders.ts";
+import { endOrder } from "./task-orders.ts";
 import { tidyRuns } from "./tidy.ts";
 import { createVigil } from "./vigil.ts";
 
-/** A change of a run, as it is about to be stored. */
-export type RunChange = {
-  readonly plan: RunPlan;
-  readonly before: RunDocument;
-  readonly after: RunDocument;
-  readonly effects: readonly Effect[];
-};
-
 export type EngineOptions = {
   readonly lostAfterMs: number;
-  /** What else is written in the same transaction, such as notices; at most a few. */
-  readonly opsOf?: (change: RunChange) => readonly Op[];
+  /** What else is written in the transaction of a change, such as notices; at most `ADVANCE_LIMITS.others`. */
+  readonly alsoOf?: (change: RunChange) => Promise<RunAddition>;
 };
 
-type State = { readonly doc: RunDocument; readonly plan: RunPlan; readonly revision: Revision };
 /** `stale`: what is known may not be what is stored; it is read again before it is built upon. */
-type Held = { readonly group: string; readonly pipeline: string; state: State | undefined; stale: boolean };
-type Kill = Extract<Effect, { type: "kill" }>;
+type Held = { readonly group: string; readonly pipeline: string; state: StoredRun | undefined; stale: boolean };
 
-/** At most so many of each go into one transaction; all of them together fit. */
-const REQUESTS = 20;
-const ORDERS = 30;
-const KILLS = 15;
-/** Beside the run, what the orders of one transaction may take. */
-const ORDER_BYTES = MAX_TXN_BYTES / 2;
+const KILLS_AT_ONCE = 60;
 const IN_FLIGHT = 16;
+const NOTHING: RunAddition = { if: [], then: [] };
 const BACKOFF = { firstMs: 20, maxMs: 3000 };
 
 export function startPipelines(deps: LeaderDeps, options: EngineOptions): LeaderService {
   const { keys, clock, views, term, newId, random } = deps;
   const log = deps.log.child({ service: "pipelines" });
   const runs = new Map<string, Held>();
+  /** Runs that are about to be active, while it is not known whether that is stored: their sequence is taken. */
+  const starting = new Map<string, RunDocument>();
   const queue = createRequestQueue(keys);
   const vigil = createVigil(deps, options.lostAfterMs, (ids) => {
     for (const id of ids ?? runs.keys()) pool.kick(id);
@@ -83,6 +71,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   async function load(id: string, held: Held): Promise<boolean> {
     const at = [keys.run(held.group, held.pipeline, id), keys.plan(held.group, held.pipeline, id)] as const;
     const found = await readKeys(deps.kv, at);
+    starting.delete(id);
     const [doc, plan] = [found.get(at[0]), found.get(at[1])];
     if (doc === undefined || plan === undefined) return false;
     held.state = { doc: decode<RunDocument>(doc.key, doc.value), plan: decode<RunPlan>(plan.key, plan.value), revision: doc.modRevision };
@@ -91,7 +80,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   }
 
   async function advance(id: string): Promise<void> {
-    const requests = queue.of(id).slice(0, REQUESTS);
+    const requests = queue.of(id).slice(0, ADVANCE_LIMITS.requests);
     const held = runs.get(id) ?? addFrom(id, requests);
     if (held === undefined) return drop(requests, undefined);
     if (held.stale && !(await load(id, held))) {
@@ -100,17 +89,18 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     }
     const { state } = held;
     if (state === undefined) return;
-    const budget: Budget = { orders: ORDERS, bytes: ORDER_BYTES };
+    const budget = { orders: ADVANCE_LIMITS.orders, bytes: ADVANCE_LIMITS.orderBytes };
     const values = requests.map(({ request }) => request);
-    const composed = compose(state.plan, state.doc, values, worldOf(state.doc), budget);
+    const composed = compose(state.plan, state.doc, values, worldOf(), budget);
     const { run, effects } = composed;
     if (run !== state.doc || requests.length > 0) {
       const kills = [
         ...new Map(effects.flatMap((effect) => (effect.type === "kill" ? [[effect.execution, effect] as const] : []))).values(),
       ];
-      const revision = await commit(held, state, { ...composed, kills: kills.slice(0, KILLS) }, requests);
+      const revision = await commit(state, composed, kills.slice(0, ADVANCE_LIMITS.kills), requests);
       held.state = { doc: run, plan: state.plan, revision };
-      await sendKills(run, kills.slice(KILLS));
+      starting.delete(id);
+      await sendKills(run, kills.slice(ADVANCE_LIMITS.kills));
       for (const effect of effects)
         if (effect.type === "run")
           log.info({ run: id, pipeline: `${held.group}/${held.pipeline}`, from: effect.from, to: effect.to }, "run changed");
@@ -140,34 +130,18 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   }
 
   /** Stores what was composed; throws when the run or a request is not as it was read. */
-  async function commit(
-    held: Held,
-    before: State,
-    made: Omit<Composed, "again"> & { readonly kills: readonly Kill[] },
-    requests: readonly WaitingRequest[],
-  ): Promise<number> {
-    const { run, effects, answers, tokens, kills } = made;
-    const { plan } = before;
+  async function commit(before: StoredRun, made: Composed, kills: readonly Kill[], requests: readonly WaitingRequest[]): Promise<Revision> {
     const lease = await deps.orderLease.current();
-    const context = { keys, lease, plan, run, orderedAt: toIso(clock.now()), api: views.leader.get(keys.leader)?.address };
-    const key = keys.run(held.group, held.pipeline, run.id);
-    const then: Op[] = requests.map((request): Op => ({ op: "delete", key: request.key }));
-    for (const [index, answer] of answers.entries()) {
-      if (answer !== undefined) then.push({ op: "put", key: keys.answer(requests[index]?.id ?? ""), value: encode(answer), lease });
-    }
-    if (run !== before.doc) {
-      then.push({ op: "put", key, value: encode(run) });
-      if (isRunEnd(run.state) !== isRunEnd(before.doc.state)) then.push(unfinishedOp(held, run));
-      for (const effect of effects) if (effect.type === "order") then.push(startOrder(context, effect, tokens.get(effect.execution)));
-      for (const effect of kills) then.push(...endOrder(context, effect));
-      then.push(...(options.opsOf?.({ plan, before: before.doc, after: run, effects }) ?? []).slice(0, MAX_TXN_OPS - then.length));
-    }
-    const compares: Compare[] = [unchanged(key, before.revision), ...requests.map((request) => unchanged(request.key, request.revision))];
+    const api = views.leader.get(keys.leader)?.address;
+    const { run: after, effects } = made;
+    const change = { plan: before.plan, before: before.doc, after, effects };
+    const also = after === before.doc ? NOTHING : ((await options.alsoOf?.(change)) ?? NOTHING);
+    const txn = advanceTxn({ keys, lease, orderedAt: toIso(clock.now()), api, before, made, kills, requests, also });
     try {
-      const result = await leaderTxn(deps, { if: compares, then });
+      const result = await leaderTxn(deps, txn);
       if (!result.succeeded) {
         await forgetDone(requests);
-        throw new AppError("write/conflict", `run ${run.id} or one of its requests is not as it was read`);
+        throw new AppError("write/conflict", `run ${made.run.id} or one of its requests is not as it was read`);
       }
       for (const request of requests) queue.done(request.key);
       return result.revision;
@@ -188,18 +162,12 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     for (const { key } of requests) if (found.get(key) === undefined) queue.done(key);
   }
 
-  function unfinishedOp(held: Held, run: RunDocument): Op {
-    const key = keys.unfinished(run.id);
-    const value: Unfinished = { v: 1, group: held.group, pipeline: held.pipeline };
-    return isRunEnd(run.state) ? { op: "delete", key } : { op: "put", key, value: encode(value) };
-  }
-
   /** The kills that did not fit into the run's own transaction. */
   async function sendKills(run: RunDocument, kills: readonly Kill[]): Promise<void> {
-    for (let at = 0; at < kills.length; at += ORDERS) {
+    for (let at = 0; at < kills.length; at += KILLS_AT_ONCE) {
       const lease = await deps.orderLease.current();
       const context = { keys, lease, run, orderedAt: toIso(clock.now()) };
-      await leaderTxn(deps, { then: kills.slice(at, at + ORDERS).flatMap((kill) => endOrder(context, kill)) });
+      await leaderTxn(deps, { then: kills.slice(at, at + KILLS_AT_ONCE).flatMap((kill) => endOrder(context, kill)) });
     }
   }
 
@@ -224,6 +192,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   /** Whether it is the turn of a queued run: nobody of its sequence runs, and nobody waits longer. */
   function mayStart(run: RunDocument): boolean {
     if (run.sequence === undefined) return true;
+    if ([...starting.values()].some((other) => other.id !== run.id && isQueuedWith(other, run))) return false;
     for (const { state } of runs.values()) {
       const other = state?.doc;
       if (other === undefined || other.id === run.id || !isQueuedWith(other, run)) continue;
@@ -234,10 +203,14 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     return true;
   }
 
-  function worldOf(run: RunDocument): World {
+  function worldOf(): World {
     return {
       nowMs: clock.now(),
-      mayStart: run.state === "queued" ? mayStart(run) : true,
+      mayStart(run) {
+        const isTurn = mayStart(run);
+        if (isTurn) starting.set(run.id, run);
+        return isTurn;
+      },
       candidates,
       newId: () => newId(),
       newToken: () => {

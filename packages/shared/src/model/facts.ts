@@ -43,6 +43,8 @@ export type Alive = {
   readonly startedAt: string;
   readonly running: number;
   readonly queued: number;
+  /** The agent knows that it is draining: nothing is begun that is not counted here. */
+  readonly draining?: boolean;
   /** The agent has applied every change of its dispatches up to this revision: nothing older fires any more. */
   readonly observedRevision: number;
 };

@@ -51,6 +51,8 @@ test("every absent field gets its default", (t) => {
     resultFrom: "file",
     retain: { count: 100, ageMs: 604_800_000 },
     log: { maxBytes: 67_108_864, tailBytes: 8192 },
+    notify: [],
+    source: { meta, spec: least },
   });
 });
 

@@ -45,6 +45,21 @@ test("trust counts from the start of the request, not from its answer", async (t
   await session.close();
 });
 
+test("a renewal by hand gives the whole time again, and waits for nobody", async (t) => {
+  const { clock, connection, session } = setup();
+  const first = await session.trusted();
+  await clock.advance(3000);
+  t.is(Math.round(first.trustedUntil() - clock.mono()), 5000);
+  await session.renew();
+  t.is(Math.round(first.trustedUntil() - clock.mono()), 8000);
+  connection.setDelay(60_000);
+  const hanging = session.renew();
+  await clock.advance(2000);
+  await hanging;
+  connection.setDelay(0);
+  await session.close();
+});
+
 test("one lost keep-alive, and an outage shorter than trust, change nothing", async (t) => {
   const { clock, connection, session, changes } = setup();
   const first = await session.trusted();

@@ -30,6 +30,8 @@ export type Session = {
   onRenewed(fn: (trustedUntil: MonoMs) => void): () => void;
   /** The current incarnation or the next one. Rejects with `etcd/closed`, or with the signal's reason. */
   trusted(signal?: AbortSignal): Promise<Incarnation>;
+  /** One keep-alive more, now: what must outlive this process has the whole time before it. Resolves in any case, soon. */
+  renew(): Promise<void>;
   /** Ends trust, then revokes the lease (best effort: it expires by itself), unless what is under it must stay until then. */
   close(options?: { readonly keepLease?: boolean }): Promise<void>;
 };
@@ -187,11 +189,14 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
         else if (closing.signal.aborted) onClosed();
       });
     },
-    async close(options) {
+    async renew() {
+      if (live) await Promise.race([renew(live), clock.sleep(options.ttlMs / 6, live.incarnation.ended)]);
+    },
+    async close(how) {
       closing.abort();
       const last = live;
       if (last) end(last, "closed");
-      if (last && options?.keepLease !== true)
+      if (last && how?.keepLease !== true)
         await kv.revokeLease(last.incarnation.lease).catch((error: unknown) => log.debug({ err: asError(error) }, "lease not revoked"));
       await done;
     },

@@ -1,7 +1,7 @@
 /** Values are JSON with `v: 1`. Our own writes are trusted in shape; what cannot be read is reported, never guessed. */
 import { AppError } from "../base/errors.ts";
 
-export function encode(value: { readonly v: 1 }): string {
+export function encode<T extends { readonly v: 1 }>(value: T): string {
   return JSON.stringify(value);
 }
 

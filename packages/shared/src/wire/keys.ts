@@ -98,6 +98,17 @@ export function createKeys(prefix = "/fleetcron") {
     request: (request: string) => join("requests", request),
     answers: `${prefix}/answers/`,
     answer: (request: string) => join("answers", request),
+    /** How far a timer of a pipeline has come. */
+    ticks: `${prefix}/ticks/`,
+    tick: (group: string, pipeline: string, trigger: string) => join("ticks", group, pipeline, trigger),
+    /** The run that a delivery of a webhook has started. */
+    hook: (group: string, pipeline: string, trigger: string, delivery: string) => join("hooks", group, pipeline, trigger, delivery),
+    /** Ends of runs that other pipelines follow. */
+    ends: `${prefix}/ends/`,
+    end: (run: string, attempt: number) => join("ends", run, String(attempt)),
+    /** The failures in a row of a pipeline. */
+    streaks: `${prefix}/streaks/`,
+    streak: (group: string, pipeline: string) => join("streaks", group, pipeline),
     tokens: `${prefix}/tokens/`,
     token: (id: string) => join("tokens", id),
     /** The parts of `key` behind the prefix and its family: `parts("/fleetcron/jobs/a/b")` is `["jobs", "a", "b"]`. */

@@ -7,6 +7,7 @@ import { findRun, listRuns } from "../../ops/find-run.ts";
 import type { OpsDeps } from "../../ops/ops-deps.ts";
 import { deletePipeline, findPipeline, listPipelines, pipelineView, putPipeline } from "../../ops/pipelines.ts";
 import { dryRunPipeline, runPipeline } from "../../ops/run-pipeline.ts";
+import { triggerViews } from "../../ops/trigger-views.ts";
 import { Deleted, IfMatchHeaders } from "../api-schema.ts";
 import { type App, callerOf } from "../app.ts";
 import { authenticate, bearerOf } from "../auth.ts";
@@ -19,7 +20,9 @@ export function addPipelineRoutes(app: App, deps: OpsDeps): void {
     listPipelines(deps, request.query),
   );
   app.get("/pipelines/:group/:id", { schema: { ...one, response: { 200: Api.PipelineView } } }, async (request, reply) => {
-    const view = pipelineView(await findPipeline(deps, request.params));
+    const entry = await findPipeline(deps, request.params);
+    const triggers = triggerViews(entry.stored, { nowMs: deps.clock.now(), timezone: deps.timetable.timezone });
+    const view = { ...pipelineView(entry), triggers };
     return reply.header("etag", `"${view.revision}"`).send(view);
   });
   app.put(

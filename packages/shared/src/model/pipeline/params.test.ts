@@ -24,6 +24,19 @@ test("five levels, the higher wins, and an empty value never does", (t) => {
   });
 });
 
+test("below all five, ${name} finds a global where nothing else has that name", (t) => {
+  const job = [{ name: "A" }];
+  const globals = { G: "global" };
+  const a = (more: Partial<ParamSources>) => words({ job, task: { A: "${G}" }, globals, ...more }).values.A;
+  t.is(a({}), "global (task)");
+  t.is(a({ pipeline: [{ name: "G" }] }), "global (task)", "an empty value replaces nothing");
+  t.is(a({ pipeline: [{ name: "G", value: "pipeline" }] }), "pipeline (task)");
+  t.is(a({ pipeline: [{ name: "G" }], run: { G: "run" } }), "run (task)");
+  t.is(a({ outputs: { G: "out" } }), "out (task)");
+  t.is(a({ pipeline: [{ name: "G", type: "secret" }] }), " (job)", "it is no name of a secret");
+  t.deepEqual(words({ job: [{ name: "G" }], globals }).values, { G: " (job)" }, "nothing is worked in that does not name it");
+});
+
 test("read-only holds against every higher level, but for an output that happens to have its name", (t) => {
   const job = [{ name: "A", value: "fixed", readOnly: true }];
   t.deepEqual(words({ job, task: { A: "x" } }).issues, ['params.A is read-only with the value "fixed"; the task may not set it']);
@@ -64,7 +77,7 @@ test("a task's values can name params of the pipeline and outputs, and nothing e
   const sources = { job: [{ name: "IMAGE" }], pipeline: [{ name: "REPO", value: "r" }], outputs: { TAG: "v1" } };
   t.is(words({ ...sources, task: { IMAGE: "${REPO}/app:${TAG}" } }).values.IMAGE, "r/app:v1 (task)");
   t.deepEqual(words({ ...sources, task: { IMAGE: "${REPOS}" } }).issues, [
-    "params.IMAGE ${REPOS} names no param of the pipeline and no output of an earlier task",
+    "params.IMAGE ${REPOS} names no param of the pipeline, no output of an earlier task and no global",
   ]);
 });
 

@@ -1,6 +1,7 @@
 /**
  * What the params of a task are worth: five levels, from low to high: what the job declares, what the pipeline declares (both defaults), what the task sets,
- * what the run was given, what earlier tasks have put out. An empty value never replaces another; a read-only value is never replaced. Pure.
+ * what the run was given, what earlier tasks have put out. An empty value never replaces another; a read-only value is never replaced. Below them all is the
+ * system: the globals, which are no params, but which `${name}` finds where nothing else has that name. Pure.
  */
 
 import type { Issue } from "../../base/errors.ts";
@@ -28,6 +29,8 @@ export type ParamSources = {
   readonly task: Values;
   readonly run: Values;
   readonly outputs: Values;
+  /** Default: none. */
+  readonly globals?: Values | undefined;
 };
 
 const NONE: Values = {};
@@ -95,7 +98,7 @@ export function resolve(sources: ParamSources): Resolved {
       continue;
     }
     const { text: value, missing } = render(text, lookup);
-    for (const one of missing) refuse(name, `\${${one}} names no param of the pipeline and no output of an earlier task`);
+    for (const one of missing) refuse(name, `\${${one}} names no param of the pipeline, no output of an earlier task and no global`);
     if (missing.length === 0) set(param, "task", value, param.readOnly === true);
   }
   for (const { name } of sources.pipeline) {
@@ -117,12 +120,14 @@ export function resolve(sources: ParamSources): Resolved {
   return { params, issues };
 }
 
-/** What `${name}` in a task's params and `when` can name: the pipeline's params as the run has them, and outputs. */
-export function namesFor(sources: Pick<ParamSources, "pipeline" | "run" | "outputs">): Values {
-  const names: Record<string, string> = {};
-  for (const param of sources.pipeline) {
-    const given = sources.run[param.name] ?? "";
-    names[param.name] = given === "" ? (param.value ?? "") : given;
+/** What `${name}` in a task's params and `when` can name, from low to high: globals, the pipeline's params as the run has them, outputs. */
+export function namesFor(sources: Pick<ParamSources, "pipeline" | "run" | "outputs" | "globals">): Values {
+  const names: Record<string, string> = { ...sources.globals };
+  for (const { name, value = "", type } of sources.pipeline) {
+    const given = sources.run[name] ?? "";
+    const own = given === "" ? value : given;
+    // A global is no name of a secret.
+    if (own !== "" || type === "secret" || names[name] === undefined) names[name] = own;
   }
   for (const [name, value] of Object.entries(sources.outputs)) {
     const param = sources.pipeline.find((one) => one.name === name);
@@ -163,6 +168,11 @@ function renderDeep(value: unknown, names: Values): unknown {
   if (Array.isArray(value)) return value.map((item) => renderDeep(item, names));
   if (typeof value !== "object" || value === null) return value;
   return Object.fromEntries(Object.entries(value).map(([name, item]) => [name, name === "script" ? item : renderDeep(item, names)]));
+}
+
+/** Every name that stands as `${name}` in the text. */
+export function namesIn(text: string): string[] {
+  return [...text.matchAll(PLACEHOLDER)].map(([, name = ""]) => name);
 }
 
 /** Replaces each `${name}` that `names` has; `missing` are the others, left as they stand. */

@@ -6,11 +6,13 @@ import type { PathPart } from "../../base/yaml-source.ts";
 import { checkShape, type ShapeIssue, toIssue } from "../../base/zod-issues.ts";
 import { checkIdentity, checkMeaning } from "../job-check.ts";
 import type { JobSpec } from "../job-spec.ts";
+import { checkNotifyRules } from "../notify-rules.ts";
 import { ancestorsOf, topological, waitsOf } from "./graph.ts";
 import { checkParams } from "./param-schema.ts";
 import { wrongValue } from "./params.ts";
 import { MAX_TASKS, pipelineSchema } from "./pipeline-schema.ts";
 import { type ParamSpec, type PipelineSpec, type PlacedTask, tasksOf } from "./pipeline-spec.ts";
+import { checkTriggers } from "./trigger-check.ts";
 
 /** A pipeline as JSON may not be larger: with the jobs that it names, a run's plan must stay under 1 MiB. */
 export const MAX_PIPELINE_BYTES = 512 * 1024;
@@ -36,7 +38,8 @@ export function checkPipeline(group: string, id: string, spec: PipelineSpec): Sh
     issues.push(...checkTask(one, placed).map(at), ...checkInlineJob(group, id, one).map(at));
     if (typeof one.task.job === "object") issues.push(...checkTaskParams(spec, one, one.task.job.params ?? []));
   }
-  issues.push(...checkScopes(spec, placed));
+  issues.push(...checkScopes(spec, placed), ...checkTriggers(group, id, spec));
+  for (const issue of checkNotifyRules(spec.notify ?? [])) issues.push({ ...issue, path: ["notify", ...issue.path] });
   // Only names that are all there make a graph.
   if (issues.length === 0) issues.push(...checkGraph(placed));
   return issues;

@@ -6,6 +6,7 @@ import { z } from "zod";
 import { choice, expected, fields, flag, list, mapping, wholeNumber } from "../../base/zod-issues.ts";
 import { durationField, envName, labelCondition, labelName, labelValue, line, paragraphs } from "../job-fields.ts";
 import { jobSchema, targetSchema } from "../job-schema.ts";
+import { pipelineNotifyRules } from "../notify-rules.ts";
 import { itemName, paramValue, pipelineParams } from "./param-schema.ts";
 import {
   type InlineJob,
@@ -15,6 +16,7 @@ import {
   type TaskRetrySpec,
   type TaskSpec,
 } from "./pipeline-spec.ts";
+import { triggersSchema } from "./trigger-schema.ts";
 
 const DAY = 24 * 3_600_000;
 const YEAR = 365 * DAY;
@@ -109,11 +111,15 @@ export const pipelineSchema = fields({
   finally: list(task, "tasks", { min: 1, max: 50 })
     .describe("Tasks that always run, after all others have come to their end.")
     .exactOptional(),
-  sequential: labelName.describe("A label: runs with the same value of it run one after the other.").exactOptional(),
+  triggers: triggersSchema.describe("What starts it by itself: timers, webhooks, other pipelines.").exactOptional(),
+  sequential: labelName
+    .describe("A param or a label: runs with the same value of it run one after the other, first come, first served.")
+    .exactOptional(),
   timeout: durationField(0, YEAR).describe("Of everything but finally; 0 (default) is none.").exactOptional(),
   onFailure: choice(["stop", "failFast"])
     .describe("stop (default): nothing new starts, what runs comes to its end. failFast: what runs is ended too.")
     .exactOptional(),
+  notify: pipelineNotifyRules.describe("Who is told about what (notifications.md).").exactOptional(),
   retain: fields({
     count: wholeNumber(1, 10_000).describe("Newest runs that are kept. Default: 100.").exactOptional(),
     age: durationField(60_000, 10 * YEAR)

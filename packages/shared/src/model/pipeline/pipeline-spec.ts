@@ -3,6 +3,8 @@
  * pipeline-schema.ts, what fields mean together pipeline-check.ts, the form that runs are made of plan.ts.
  */
 import type { JobKey, JobSpec, LabelSelector, TargetSpec } from "../job-spec.ts";
+import type { NotifyRule } from "../notify-rules.ts";
+import type { TriggerSpec } from "./trigger-spec.ts";
 
 /** A declared parameter of a job or a pipeline. Values are always text. */
 export type ParamSpec = {
@@ -84,12 +86,15 @@ export type PipelineSpec = {
   readonly tasks?: readonly TaskSpec[];
   /** Always run, after all others have come to their end. */
   readonly finally?: readonly TaskSpec[];
-  /** A label key: runs with the same value of it run one after the other. */
+  /** What starts it by itself. */
+  readonly triggers?: readonly TriggerSpec[];
+  /** A param or a label: runs with the same value of it run one after the other. */
   readonly sequential?: string;
   /** Of all tasks but `finally`; 0 (default) is none. */
   readonly timeout?: string;
   /** `stop` (default): nothing new starts. `failFast`: what runs is ended too. */
   readonly onFailure?: "stop" | "failFast";
+  readonly notify?: readonly NotifyRule[];
   readonly retain?: { readonly count?: number; readonly age?: string };
 };
 

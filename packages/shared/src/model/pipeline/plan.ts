@@ -7,9 +7,10 @@ import type { Issue } from "../../base/errors.ts";
 import { suggest } from "../../base/suggest.ts";
 import { formatPath, type PathPart } from "../../base/yaml-source.ts";
 import type { JobKey, JobSpec, LabelSelector, TargetSpec } from "../job-spec.ts";
+import { isResultName } from "../result.ts";
 import { mayUseSecret, secretRef } from "../secret.ts";
 import { type GraphNode, topological, waitsOf } from "./graph.ts";
-import { checkRunValues, type Resolved, type ResolvedParam, resolve, type Values } from "./params.ts";
+import { checkRunValues, namesIn, type Resolved, type ResolvedParam, resolve, type Values } from "./params.ts";
 import { asJobSpec, checkTaskParams, inlineJobId, paramsSeenBy } from "./pipeline-check.ts";
 import { type ParamSpec, type PipelineSpec, type PlacedTask, parseJobReference, tasksOf } from "./pipeline-spec.ts";
 
@@ -67,6 +68,8 @@ export type RunPlan = {
   readonly params: readonly ParamSpec[];
   /** As given to the run. */
   readonly values: Values;
+  /** Those that its tasks name, as they were. */
+  readonly globals?: Values;
   readonly labels: Readonly<Record<string, string>>;
   readonly onFailure: "stop" | "failFast";
   readonly timeoutMs: number;
@@ -87,6 +90,8 @@ export type PlanInput = {
   readonly updatedAt: string;
   readonly spec: PipelineSpec;
   readonly values: Values;
+  /** At least those of `globalsNamed`; none by default. */
+  readonly globals?: Values;
   /** More labels of this run; they win. */
   readonly labels: Readonly<Record<string, string>>;
   /** The stored job, if there is one. */
@@ -136,6 +141,7 @@ export function makePlan(input: PlanInput): { readonly plan: RunPlan } | { reado
     labels: { ...spec.labels, ...input.labels },
     onFailure: spec.onFailure ?? "stop",
     timeoutMs: ms(spec.timeout, 0),
+    ...(Object.keys(input.globals ?? {}).length === 0 ? {} : { globals: input.globals }),
   };
   // What waits for nobody gets nothing from anybody: its params are known now.
   for (const task of plan.tasks) {
@@ -145,11 +151,22 @@ export function makePlan(input: PlanInput): { readonly plan: RunPlan } | { reado
   return issues.length > 0 ? { issues } : { plan };
 }
 
+/** What the params and conditions of tasks name, which may be globals. */
+export function globalsNamed(spec: PipelineSpec): string[] {
+  const named = tasksOf(spec).flatMap(({ task }) => [
+    ...Object.values(task.params ?? {}).flatMap(namesIn),
+    ...Object.keys(task.when ?? {}),
+  ]);
+  return [...new Set(named)].filter(isResultName);
+}
+
 /** The params of a task, given what earlier ones have put out; secrets by their full names. */
 export function resolveTask(plan: RunPlan, task: PlanTask, outputs: Values): Resolved {
   const job = plan.jobs[task.job];
-  const sources = { job: job?.spec.params ?? [], pipeline: planParams(plan, task), task: task.params ?? {}, run: plan.values, outputs };
-  const { params, issues } = resolve(sources);
+  const { values: run, globals } = plan;
+  const { params, issues } = resolve({
+    ...{ job: job?.spec.params ?? [], pipeline: planParams(plan, task), task: task.params ?? {}, run, outputs, globals },
+  });
   const denied: Issue[] = [];
   const full = params.map((param): ResolvedParam => {
     if (param.type !== "secret" || param.value === "") return param;

@@ -36,7 +36,7 @@ export const TASK_EDGES: Readonly<Record<TaskState, readonly TaskState[]>> = {
   scheduling: ["creating", "skipped", "succeeded", "failed", "cancelled"],
   creating: ["active", "cancelling", "waitingConfirm", "succeeded", "failed", "cancelled"],
   active: ["cancelling", "waitingConfirm", "succeeded", "failed", "cancelled"],
-  cancelling: ["waitingConfirm", "succeeded", "failed", "cancelled"],
+  cancelling: ["waitingConfirm", "failed", "cancelled"],
   waitingConfirm: ["succeeded", "failed", "cancelled"],
   succeeded: [],
   failed: [],
@@ -139,6 +139,8 @@ export type RunDocument = {
   readonly labels: Readonly<Record<string, string>>;
   /** The value of the label that runs of this pipeline queue by. */
   readonly sequence?: string;
+  /** How many runs came before it, each started by the end of the one before. */
+  readonly chain?: number;
   readonly part: "main" | "finally";
   readonly message?: string;
   readonly deadline?: string;
@@ -150,13 +152,17 @@ export type RunDocument = {
 };
 
 /** A run as it is asked for: queued, nothing begun. `sequence`: the value of the label that runs queue by. */
-export function newRun(plan: RunPlan, asked: { by: string; trigger: string; at: string; sequence?: string | undefined }): RunDocument {
+export function newRun(
+  plan: RunPlan,
+  asked: { by: string; trigger: string; at: string; sequence?: string | undefined; chain?: number | undefined },
+): RunDocument {
   const { run: id, group, id: pipeline, labels } = plan;
-  const { by, trigger, at, sequence } = asked;
+  const { by, trigger, at, sequence, chain } = asked;
   const task: TaskRun = { state: "pending", attempt: 1, since: at };
   return {
     ...{ v: 1, id, group, pipeline, attempt: 1, state: "queued", createdAt: at, queuedAt: at, by, trigger, labels, part: "main" },
     ...(sequence === undefined ? {} : { sequence }),
+    ...(chain === undefined ? {} : { chain }),
     tasks: Object.fromEntries(plan.tasks.map(({ name }) => [name, task])),
   };
 }

@@ -165,7 +165,12 @@ export function resolveFor(plan: RunPlan, task: PlanTask, producers: readonly Pr
 
 function unmetCondition(plan: RunPlan, task: PlanTask, producers: readonly Producer[]): string | undefined {
   if (task.when === undefined) return undefined;
-  const names = namesFor({ pipeline: planParams(plan, task), run: plan.values, outputs: outputsBefore(plan, task, producers) });
+  const names = namesFor({
+    pipeline: planParams(plan, task),
+    run: plan.values,
+    outputs: outputsBefore(plan, task, producers),
+    globals: plan.globals,
+  });
   for (const [name, wanted] of Object.entries(task.when)) {
     const value = names[name];
     if (matchesLabel(value === "" ? undefined : value, wanted)) continue;
