@@ -9,6 +9,7 @@ import { measureBurst } from "./burst.ts";
 import { measureFollow } from "./follow.ts";
 import { measureLoad } from "./load.ts";
 import { measureOrders } from "./orders.ts";
+import { measureHandOver, measureManyRuns } from "./pipelines.ts";
 import { measureSkew } from "./skew.ts";
 import { measureWriters } from "./writers.ts";
 import { measureWrites } from "./writes.ts";
@@ -65,6 +66,20 @@ for (const kind of ["common", "interval", "alone"] as const) {
     "agent ≤ 2, leases constant",
   );
 }
+const handOver = await measureHandOver(fleet, quick ? 2 : 10);
+say(
+  "a pipeline task's end → the next one's process",
+  `p50 ${ms(handOver.p50)}, p95 ${ms(handOver.p95)}, max ${ms(handOver.max)} (${handOver.count} hand-overs)`,
+  "",
+  "p95 ≤ 50 ms",
+);
+const runs = await measureManyRuns(fleet, quick ? 100 : 1000);
+say(
+  `${quick ? "100" : "1,000"} pipeline runs of 5 tasks each`,
+  `${runs.succeeded} succeeded, ${runs.starts} processes, ${runs.perSecond.toFixed(1)} runs/s, the slowest after ${ms(runs.slowestMs)}`,
+  "",
+  "none stuck, none twice",
+);
 const load = await measureLoad(fleet, quick ? 10_000 : 100_000);
 say(
   `${quick ? "10,000" : "100,000"} jobs in one agent`,

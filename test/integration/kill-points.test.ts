@@ -59,7 +59,7 @@ async function meet(bench: AgentBench, kind: Kind, origin: Origin, victim: Victi
   writeFileSync(bench.file("kill-at"), point);
   if (origin === "order") await bench.run(node, job, { ...spec, rules: [{ mode: "manyonce" }] });
   else {
-    const at = new Date(systemClock.now() + 700).toISOString();
+    const at = new Date(systemClock.now() + 1500).toISOString();
     await bench.dispatch(node, job, { ...spec, rules: [{ mode: "cycle", timer: `@at ${at}` }] });
   }
   await until(`${point} is passed`, () => !existsSync(bench.file("kill-at")));
@@ -74,7 +74,7 @@ async function meet(bench: AgentBench, kind: Kind, origin: Origin, victim: Victi
 }
 
 async function drive(t: ExecutionContext, kind: Kind, origin: Origin, victim: Victim, points: readonly KillPoint[]): Promise<void> {
-  t.timeout(120_000);
+  t.timeout(280_000);
   await using bench = await startAgentBench({ nodes: [], etcd, prefix: `/${kind}-${origin}-${victim}-${points.length}` });
   const killAt = bench.file("kill-at");
   // The session outlives every restart: a lock that ends with it would be another cause.

@@ -1,6 +1,6 @@
 /** Spawners outlive their agents; what tests have started must not outlive the tests. */
 import { readdirSync } from "node:fs";
-import { childrenOf, isAlive, textOf, until } from "./processes.ts";
+import { isAlive, textOf, until } from "./processes.ts";
 
 /** The pids of the spawners whose sockets are in this folder. */
 export function spawnersOf(folder: string): number[] {
@@ -25,13 +25,19 @@ export function killSpawners(folder: string): number[] {
   for (const pid of pids) {
     const tree = descendants(pid);
     // First the parent, which would only start or report more.
-    for (const each of [pid, ...tree, ...descendants(pid)]) kill(each);
+    for (const each of [pid, ...tree]) kill(each);
   }
   return pids;
 }
 
+/** All below a process, from one look at /proc: a spawner may have thousands of children. */
 function descendants(pid: number): number[] {
-  return childrenOf(pid).flatMap((child) => [child, ...descendants(child)]);
+  const children = Map.groupBy(
+    readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
+    (name) => Number(/^PPid:\s+(\d+)$/m.exec(textOf(`/proc/${name}/status`))?.[1]),
+  );
+  const below = (parent: number): number[] => (children.get(parent) ?? []).map(Number).flatMap((child) => [child, ...below(child)]);
+  return below(pid);
 }
 
 function kill(pid: number): void {

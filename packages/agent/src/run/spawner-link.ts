@@ -45,6 +45,8 @@ export class RunEntry implements Running {
   readonly #settleStarted: (started: Started | undefined) => void;
   readonly #settleEnded: (ended: Ended) => void;
   link: SpawnerLink | undefined;
+  /** How often it was handed to a spawner that died before it took it. */
+  starts = 0;
 
   constructor(spec: WatchSpec | StartSpec) {
     this.id = runId(spec);

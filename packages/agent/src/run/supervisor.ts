@@ -26,6 +26,8 @@ export type { Ended, Running, StartSpec, WatchSpec };
 
 /** When the agent ends with its executions, no `killGrace` is longer: whoever stops it waits. */
 const STOP_GRACE_MS = 10_000;
+/** A spawner that dies again and again must not be started for the same run for ever. */
+const MOST_STARTS = 5;
 
 export type SupervisorOptions = SpawnerOptions & { readonly bootId: string };
 
@@ -98,7 +100,10 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
     const state = orphans.get(entry.id);
     orphans.delete(entry.id);
     // Not in the logbook: it has never begun.
-    if (state === undefined && "argv" in entry.spec) return link.start(entry);
+    if (state === undefined && "argv" in entry.spec) {
+      if (++entry.starts <= MOST_STARTS) return link.start(entry);
+      return entry.end({ ...lost(), outcome: { type: "spawnFailed", error: `${MOST_STARTS} spawners died before they could start it` } });
+    }
     if (state === undefined || state === "reboot") return entry.end(lost());
     if (state.ended !== undefined) return link.resume(entry, state);
     const started = state.started ?? unnoted(entry.id);

@@ -13,7 +13,7 @@ import type { RunAnswer, Unfinished } from "fleetcron-shared/model/pipeline/requ
 import { isLive, isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
 import type { Op, Revision } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
-import { decode, encode, tryDecode } from "fleetcron-shared/wire/codec";
+import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { readKeys } from "../ops/read-keys.ts";
@@ -22,7 +22,7 @@ import { type Composed, compose, type World } from "./compose.ts";
 import { createPool } from "./pool.ts";
 import { createRequestQueue, type WaitingRequest } from "./request-queue.ts";
 import { endOrder } from "./task-orders.ts";
-import { tidyRuns } from "./tidy.ts";
+import { startTidier } from "./tidy.ts";
 import { createVigil } from "./vigil.ts";
 
 export type EngineOptions = {
@@ -46,6 +46,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   /** Runs that are about to be active, while it is not known whether that is stored: their sequence is taken. */
   const starting = new Map<string, RunDocument>();
   const queue = createRequestQueue(keys);
+  const tidier = startTidier({ ...deps, log });
   const vigil = createVigil(deps, options.lostAfterMs, (ids) => {
     for (const id of ids ?? runs.keys()) pool.kick(id);
   });
@@ -72,9 +73,15 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     const at = [keys.run(held.group, held.pipeline, id), keys.plan(held.group, held.pipeline, id)] as const;
     const found = await readKeys(deps.kv, at);
     starting.delete(id);
-    const [doc, plan] = [found.get(at[0]), found.get(at[1])];
-    if (doc === undefined || plan === undefined) return false;
-    held.state = { doc: decode<RunDocument>(doc.key, doc.value), plan: decode<RunPlan>(plan.key, plan.value), revision: doc.modRevision };
+    const [run, snapshot] = [found.get(at[0]), found.get(at[1])];
+    if (run === undefined || snapshot === undefined) return false;
+    const [doc, plan] = [tryDecode<RunDocument>(run.key, run.value), tryDecode<RunPlan>(snapshot.key, snapshot.value)];
+    if (doc === undefined || plan === undefined) {
+      // Somebody wrote it by hand: the other runs go on.
+      log.error({ run: id }, "a pipeline run cannot be read");
+      return false;
+    }
+    held.state = { doc, plan, revision: run.modRevision };
     held.stale = false;
     return true;
   }
@@ -106,7 +113,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
           log.info({ run: id, pipeline: `${held.group}/${held.pipeline}`, from: effect.from, to: effect.to }, "run changed");
     }
     vigil.watch(id, run);
-    if (isRunEnd(run.state)) await finished(id, held, run);
+    if (isRunEnd(run.state)) finished(id, held, run);
     else if (composed.again || queue.of(id).length > 0) pool.kick(id);
   }
 
@@ -171,12 +178,11 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     }
   }
 
-  async function finished(id: string, held: Held, run: RunDocument): Promise<void> {
+  function finished(id: string, held: Held, run: RunDocument): void {
     if (queue.of(id).length > 0) return pool.kick(id);
     runs.delete(id);
     for (const [other, { state }] of runs) if (isQueuedWith(state?.doc, run)) pool.kick(other);
-    const retain = views.pipelines.get(keys.pipeline(held.group, held.pipeline))?.stored.spec.retain;
-    await tidyRuns(deps, held, retain);
+    tidier.kick(held);
   }
 
   function isQueuedWith(other: RunDocument | undefined, run: RunDocument): boolean {
@@ -268,7 +274,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   return {
     async stop() {
       vigil.close();
-      await Promise.all([unfinished.close(), requests.close(), beginning.stop(), pool.stop()]);
+      await Promise.all([unfinished.close(), requests.close(), beginning.stop(), pool.stop(), tidier.stop()]);
     },
   };
 }

@@ -1,45 +1,86 @@
-/** Retention of runs: what is beyond the pipeline's count or too old goes, with its plan. Runs that are not over stay. */
+/**
+ * Retention of runs: what is beyond the pipeline's count or too old goes, with its plan. Runs that are not over stay. No run waits for it: pipelines are
+ * tidied one after the other, each once however many of its runs have ended meanwhile. Etcd away: it is done later.
+ */
 import { fromIso } from "fleetcron-shared/base/clock";
 import { parseDuration } from "fleetcron-shared/base/duration";
 import { idTimeMs } from "fleetcron-shared/base/ids";
 import type { PipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import { PLAN_DEFAULTS } from "fleetcron-shared/model/pipeline/plan";
 import { isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { type Op, prefixEnd, unchanged } from "fleetcron-shared/store/kv";
+import { type Op, prefixRange, unchanged } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
-import { type LeaderDeps, leaderTxn } from "../leader/leader-deps.ts";
-import { scan } from "../ops/scan.ts";
+import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { startLoop } from "../leader/loop.ts";
+import { scanPrefix } from "../ops/scan.ts";
 
-/** Deletes are few a time: each is two keys and a compare. */
+/** Runs that are deleted before it is the next pipeline's turn. */
 const A_PASS = 40;
 
-export async function tidyRuns(
+type Pipeline = { readonly group: string; readonly pipeline: string };
+
+export type Tidier = LeaderService & {
+  /** A run of the pipeline has ended. */
+  kick(of: Pipeline): void;
+};
+
+export function startTidier(deps: LeaderDeps): Tidier {
+  const { keys, views } = deps;
+  const due = new Map<string, Pipeline>();
+
+  async function round(): Promise<void> {
+    for (const [key, of] of due) {
+      const retain = views.pipelines.get(key)?.stored.spec.retain;
+      due.delete(key);
+      const hasMore = await tidyRuns(deps, of, retain).catch((error: unknown) => {
+        due.set(key, of);
+        throw error;
+      });
+      if (hasMore) due.set(key, of);
+    }
+  }
+
+  const loop = startLoop(deps, deps.term.ended, round);
+  return {
+    kick(of) {
+      due.set(keys.pipeline(of.group, of.pipeline), of);
+      loop.kick();
+    },
+    stop: () => loop.stop(),
+  };
+}
+
+/** Whether there may be more to delete. */
+async function tidyRuns(
   deps: Pick<LeaderDeps, "kv" | "keys" | "clock" | "term">,
-  of: { readonly group: string; readonly pipeline: string },
+  of: Pipeline,
   retain: PipelineSpec["retain"],
-): Promise<void> {
+): Promise<boolean> {
   const { kv, keys, clock } = deps;
   const count = retain?.count ?? PLAN_DEFAULTS.retain.count;
   const ageMs = (retain?.age === undefined ? undefined : parseDuration(retain.age)) ?? PLAN_DEFAULTS.retain.ageMs;
+  const before = clock.now() - ageMs;
   const prefix = keys.runsOf(of.group, of.pipeline);
-  const newest = await kv.range({ start: prefix, end: prefixEnd(prefix), reverse: true, limit: count + 1, keysOnly: true });
-  const oldest = newest.kvs.at(-1)?.key;
-  const tooOld = (id: string) => (idTimeMs(id) ?? Number.POSITIVE_INFINITY) < clock.now() - ageMs;
-  if (oldest === undefined || (newest.kvs.length <= count && !tooOld(oldest.slice(prefix.length)))) return;
-  const end = newest.kvs.length > count ? `${oldest}\0` : prefixEnd(prefix);
-  let left = A_PASS;
-  for await (const entry of scan(kv, { start: prefix, end })) {
-    const id = entry.key.slice(prefix.length);
+  const idOf = (key: string) => key.slice(prefix.length);
+  const isOld = (key: string) => (idTimeMs(idOf(key)) ?? Number.POSITIVE_INFINITY) < before;
+  const first = await kv.range({ ...prefixRange(prefix), limit: 1, keysOnly: true });
+  let beyond = first.count - count;
+  if (beyond <= 0 && !first.kvs.some(({ key }) => isOld(key))) return false;
+  let deleted = 0;
+  for await (const entry of scanPrefix(kv, prefix)) {
+    const isBeyond = beyond > 0;
+    beyond -= 1;
+    if (!isBeyond && !isOld(entry.key)) return false;
     const run = tryDecode<RunDocument>(entry.key, entry.value);
-    const isOver =
-      run === undefined || (isRunEnd(run.state) && (newest.kvs.length > count || (fromIso(run.endedAt ?? "") ?? 0) < clock.now() - ageMs));
+    const isOver = run === undefined || (isRunEnd(run.state) && (isBeyond || (fromIso(run.endedAt ?? "") ?? 0) < before));
     if (!isOver) continue;
     const then: Op[] = [
       { op: "delete", key: entry.key },
-      { op: "delete", key: keys.plan(of.group, of.pipeline, id) },
+      { op: "delete", key: keys.plan(of.group, of.pipeline, idOf(entry.key)) },
     ];
     await leaderTxn(deps, { if: [unchanged(entry.key, entry.modRevision)], then });
-    left -= 1;
-    if (left === 0) return;
+    deleted += 1;
+    if (deleted === A_PASS) return true;
   }
+  return false;
 }
