@@ -136,7 +136,7 @@ test("an unreadable dispatch or order is logged and does not disturb the others"
 
 test("SIGTERM ends it with exit 0, whatever it is at, and the next one goes on with that: running, queued, waiting for a retry, for a lock", async (t) => {
   t.timeout(60_000);
-  await using bench = await startAgentBench({ nodes: [], args: ["--capacity", "2"] });
+  await using bench = await startAgentBench({ nodes: [], args: ["--capacity", "2", "--session-ttl", "30s"] });
   await using link = await startFaultProxy(bench.etcd.port);
   await bench.add("n1", { endpoint: link.endpoint });
   const command = (script: string) => ({ run: { command: { script } } });

@@ -33,6 +33,7 @@ test("the tasks of Rainbond as jobs and as a pipeline", async (t) => {
   await onBoth("install/register", 4);
   t.is((await fleet.records("install/check")).length, 4, "manyonce: once more on each node");
   t.is((await fleet.records("install/base")).length, 2, "onlyonce: not again");
+  await ran("job run install/base --node n1 --wait", /packages on n1/);
 
   await ran("pipeline run install/compute --wait", /state: +succeeded/);
   const [where] = await fleet.records("install/compute.etcd");

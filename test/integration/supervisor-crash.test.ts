@@ -196,3 +196,19 @@ test("closing with its executions ends what runs and leaves no spawner", async (
   t.deepEqual(groupMembers(pid), []);
   await until("the spawner is gone", () => spawnersOf(bench.spawners).length === 0);
 });
+
+test("a spawner that is stopped does not hold up the next agent", async (t) => {
+  await using bench = await supervisorBench();
+  const running = bench.start([fixture("heartbeat")]);
+  const pid = (await running.started)?.pid ?? 0;
+  await bench.supervisor.close({ stopExecutions: false });
+  const [stopped = 0] = spawnersOf(bench.spawners);
+  process.kill(stopped, "SIGSTOP");
+  const next = await bench.next();
+  const again = next.resume(running.spec) as Running;
+  again.kill("alice", "stop");
+  t.is((await again.ended).outcome.type, "killed");
+  t.false(isAlive(pid));
+  process.kill(stopped, "SIGKILL");
+  await next.close({ stopExecutions: true });
+});

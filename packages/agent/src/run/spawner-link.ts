@@ -7,7 +7,7 @@ import { closeSync, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { MonoMs } from "fleetcron-shared/base/clock";
+import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { CgroupUse } from "../spawner/cgroups.ts";
 import {
@@ -172,12 +172,20 @@ export class SpawnerLink {
   }
 }
 
-/** Connects to the spawner behind `<folder>/<name>.sock`; undefined when there is none any more. */
-export async function connectSpawner(folder: string, name: string): Promise<SpawnerLink | undefined> {
+const ANSWER_WITHIN_MS = 5000;
+
+/** Connects to the spawner behind `<folder>/<name>.sock`; undefined when there is none any more, or it does not answer. */
+export async function connectSpawner(
+  deps: { clock: Pick<Clock, "after"> },
+  folder: string,
+  name: string,
+): Promise<SpawnerLink | undefined> {
   const address = socketAddress(folder, `${name}.sock`);
   const socket = connect(address.path);
   const decode = createLineDecoder<FromSpawner>();
   let link: SpawnerLink | undefined;
+  // One that is stopped takes the connection and never answers.
+  const giveUp = deps.clock.after(ANSWER_WITHIN_MS, () => socket.destroy());
   try {
     return await new Promise<SpawnerLink | undefined>((resolve) => {
       socket.setEncoding("utf8");
@@ -197,6 +205,7 @@ export async function connectSpawner(folder: string, name: string): Promise<Spaw
       socket.on("close", gone);
     });
   } finally {
+    giveUp();
     address.close();
   }
 }
@@ -212,7 +221,7 @@ export type SpawnerOptions = {
 };
 
 /** Starts a spawner that outlives this process, and connects to it. Throws when it cannot be started. */
-export async function startSpawner(options: SpawnerOptions, name: string): Promise<SpawnerLink> {
+export async function startSpawner(deps: { clock: Pick<Clock, "after"> }, options: SpawnerOptions, name: string): Promise<SpawnerLink> {
   const main = fileURLToPath(new URL(`../spawner/main${extname(import.meta.url)}`, import.meta.url));
   const errors = openSync(join(options.folder, "spawner.log"), "a", 0o640);
   // Its own session: a terminal's or a service manager's signals to the agent's group do not reach it.
@@ -237,7 +246,7 @@ export async function startSpawner(options: SpawnerOptions, name: string): Promi
   child.removeAllListeners("exit");
   child.stdout?.destroy();
   child.unref();
-  const link = await connectSpawner(options.folder, name);
+  const link = await connectSpawner(deps, options.folder, name);
   if (link === undefined) throw new AppError("internal/bug", "the agent's spawner was started and cannot be reached");
   return link;
 }

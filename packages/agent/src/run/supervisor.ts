@@ -135,7 +135,7 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   /** The spawner for new runs. */
   async function spawner(): Promise<SpawnerLink> {
     if (current === undefined) {
-      replacement ??= startSpawner(options, `${clock.now().toString(36)}-${process.pid}-${++count}`)
+      replacement ??= startSpawner(deps, options, `${clock.now().toString(36)}-${process.pid}-${++count}`)
         .then((link) => {
           current = adoptLink(link);
         })
@@ -159,7 +159,7 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   mkdirSync(folder, { recursive: true, mode: 0o700 });
   for (const file of readdirSync(folder).filter((name) => name.endsWith(".runs"))) {
     const name = file.slice(0, -".runs".length);
-    const link = await connectSpawner(folder, name);
+    const link = await connectSpawner(deps, folder, name);
     if (link === undefined) {
       readDead(name);
       continue;

@@ -41,30 +41,44 @@ function paths(entries: readonly Entry[]): string {
   return entries.flatMap((entry) => (entry.path === "" ? [] : [`"${entry.path}"`])).join("|");
 }
 
-/** The flags of all commands whose value is the next word, and those of them with a fixed set of values. */
-function valueFlags(entries: readonly Entry[]): { all: string; fixed: readonly (readonly [string, readonly string[]])[] } {
-  const flags = new Map<string, readonly string[]>();
-  for (const option of entries.flatMap((entry) => entry.options).filter((one) => one.takesValue)) {
-    for (const flag of [option.short, option.word]) if (flag !== undefined) flags.set(flag, option.values);
-  }
-  return { all: [...flags.keys()].join("|"), fixed: [...flags].filter(([, values]) => values.length > 0) };
+/** The flags of all commands whose value is the next word, as `case` patterns. */
+function valueFlags(entries: readonly Entry[]): string {
+  const taking = entries.flatMap((entry) => entry.options).filter((option) => option.takesValue);
+  return [...new Set(taking.flatMap(flagsOf))].join("|");
+}
+
+/** Values that are fixed, each with the places where they may stand: patterns of command and flag. */
+function fixedValues(entries: readonly Entry[]): readonly { readonly values: string; readonly places: string }[] {
+  const places = entries.flatMap(({ path, options }) =>
+    options.flatMap((option) => flagsOf(option).map((flag) => ({ place: `"${path} ${flag}"`, values: option.values.join(" ") }))),
+  );
+  const byValues = Map.groupBy(places, ({ values }) => values);
+  byValues.delete("");
+  return [...byValues].map(([values, of]) => ({ values, places: of.map(({ place }) => place).join("|") }));
+}
+
+function flagsOf({ short, word }: OptionWord): string[] {
+  return short === undefined ? [word] : [short, word];
 }
 
 function bashScript(name: string, entries: readonly Entry[]): string {
-  const { all, fixed } = valueFlags(entries);
   return `# bash completion of ${name}: source <(${name} completion bash)
 _${name}() {
   local cur="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" at="" word words="" i
   COMPREPLY=()
-  case "$previous" in
-${fixed.map(([flag, values]) => `    ${flag}) COMPREPLY=($(compgen -W "${values.join(" ")}" -- "$cur")); return ;;\n`).join("")}    ${all}) return ;;
-  esac
   for ((i = 1; i < COMP_CWORD; i++)); do
     word="\${COMP_WORDS[i]}"
     case "\${at:+$at }$word" in
       ${paths(entries)}) at="\${at:+$at }$word" ;;
     esac
   done
+  case "$at $previous" in
+${fixedValues(entries)
+  .map(({ values, places }) => `    ${places}) COMPREPLY=($(compgen -W "${values}" -- "$cur")); return ;;\n`)
+  .join("")}  esac
+  case "$previous" in
+    ${valueFlags(entries)}) return ;;
+  esac
   case "$at" in
 ${entries.map((entry) => `    "${entry.path}") words="${[...entry.commands, ...entry.options].map((one) => one.word).join(" ")}" ;;\n`).join("")}  esac
   [[ "$cur" != -* ]] && words="$(printf '%s\\n' $words | grep -v '^-')"
@@ -75,22 +89,25 @@ complete -o default -F _${name} ${name}
 }
 
 function zshScript(name: string, entries: readonly Entry[]): string {
-  const { all, fixed } = valueFlags(entries);
   const described = (words: readonly Word[]) => words.map((one) => quote(`${one.word.replaceAll(":", "\\:")}:${one.text}`)).join(" ");
   return `#compdef ${name}
 # zsh completion of ${name}: source <(${name} completion zsh)
 _${name}() {
   local at="" word i
   local -a commands options
-  case "\${words[CURRENT-1]}" in
-${fixed.map(([flag, values]) => `    ${flag}) compadd ${values.join(" ")}; return ;;\n`).join("")}    ${all}) _files; return ;;
-  esac
   for ((i = 2; i < CURRENT; i++)); do
     word="\${words[i]}"
     case "\${at:+$at }$word" in
       ${paths(entries)}) at="\${at:+$at }$word" ;;
     esac
   done
+  case "$at \${words[CURRENT-1]}" in
+${fixedValues(entries)
+  .map(({ values, places }) => `    ${places}) compadd ${values}; return ;;\n`)
+  .join("")}  esac
+  case "\${words[CURRENT-1]}" in
+    ${valueFlags(entries)}) _files; return ;;
+  esac
   case "$at" in
 ${entries.map((entry) => `    "${entry.path}") commands=(${described(entry.commands)}); options=(${described(entry.options)}) ;;\n`).join("")}  esac
   if [[ "\${words[CURRENT]}" == -* ]]; then _describe option options
@@ -103,7 +120,7 @@ compdef _${name} ${name}
 }
 
 function fishScript(name: string, entries: readonly Entry[]): string {
-  const { all } = valueFlags(entries);
+  const all = valueFlags(entries);
   const lines = entries.flatMap((entry) => {
     const when = `-n ${quote(`__${name}_at "${entry.path}"`)}`;
     const commands = entry.commands.map((one) => `complete -c ${name} -f ${when} -a ${one.word} -d ${quote(one.text)}`);

@@ -28,8 +28,9 @@ export function startTidier(deps: LeaderDeps): Tidier {
   const { keys, views } = deps;
   const due = new Map<string, Pipeline>();
 
-  async function round(): Promise<void> {
+  async function round(signal: AbortSignal): Promise<void> {
     for (const [key, of] of due) {
+      if (signal.aborted) return;
       const retain = views.pipelines.get(key)?.stored.spec.retain;
       due.delete(key);
       const hasMore = await tidyRuns(deps, of, retain).catch((error: unknown) => {
