@@ -12,6 +12,7 @@ import { hasEnded, runUntil, startRun, statesOf, task } from "../support/pipelin
 test("two freezes and a kill of whoever leads", async (t) => {
   await using etcd = await startEtcd();
   const kv = openEtcdKv(etcd, { clock: systemClock });
+  await using _kv = { [Symbol.asyncDispose]: () => kv.close() };
   const args = ["--session-ttl", "2s"];
   await using a = await startMasterProcess({ ...etcd, args });
   await using b = await startMasterProcess({ ...etcd, args, token: a.token });
@@ -55,5 +56,4 @@ test("two freezes and a kill of whoever leads", async (t) => {
     worker.orders.map(({ order }) => order.env?.FLEETCRON_TASK),
     names,
   );
-  await kv.close();
 });

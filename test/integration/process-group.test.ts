@@ -1,4 +1,5 @@
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import test from "ava";
 import { systemClock } from "fleetcron-shared/base/clock";
@@ -6,7 +7,7 @@ import { ProcessTable, startTicksOf } from "../../packages/agent/src/spawner/pro
 import { isAlive } from "../support/processes.ts";
 
 const membersOf = (pid: number, startTicks: number) =>
-  new ProcessTable(systemClock, process.pid).membersOf({ id: "e1-1", pid, startTicks }).map((entry) => entry.pid);
+  new ProcessTable(systemClock, process.pid).membersOf({ id: `${randomUUID()}-1`, pid, startTicks }).map((entry) => entry.pid);
 
 test("a pid that was given to another process has no members", async (t) => {
   const child = spawn("sleep", ["1000"], { detached: true, stdio: "ignore" });
