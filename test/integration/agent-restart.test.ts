@@ -206,7 +206,10 @@ test("killed while passed ticks are worked off one after the other: the next age
   const records = await bench.records();
   t.deepEqual(unaccounted(records, untilMs), []);
   // On a slow machine a new tick may find the one place in the queue taken.
-  t.deepEqual([...new Set(records.map((record) => outcomeWord(record.outcome)))].filter((word) => word !== "skipped:overlap"), ["exit:0"]);
+  t.deepEqual(
+    [...new Set(records.map((record) => outcomeWord(record.outcome)))].filter((word) => word !== "skipped:overlap"),
+    ["exit:0"],
+  );
   t.deepEqual(duplicates(bench.runs()), []);
 });
 
