@@ -27,9 +27,9 @@ console.log(
 );
 await using fleet = await startBenchFleet();
 
-const one = await measureSkew(fleet, { jobs: 1, everySeconds: 1, instants: quick ? 20 : 120 });
+const one = await measureSkew(fleet, { name: "one", jobs: 1, everySeconds: 1, instants: quick ? 20 : 120 });
 say("skew of one job", `p50 ${ms(one.p50)}, p99 ${ms(one.p99)}, max ${ms(one.max)} (${one.count} ticks)`, "", "p50 ≤ 3 ms, p99 ≤ 8 ms");
-const hundred = await measureSkew(fleet, { jobs: 100, everySeconds: 2, instants: quick ? 3 : 15 });
+const hundred = await measureSkew(fleet, { name: "hundred", jobs: 100, everySeconds: 2, instants: quick ? 3 : 15 });
 say(
   "skew of 100 jobs at one instant",
   `p50 ${ms(hundred.p50)}, p99 ${ms(hundred.p99)}, max ${ms(hundred.max)} (${hundred.count} ticks)`,

@@ -5,8 +5,12 @@ import { type BenchFleet, quantile } from "./bench-fleet.ts";
 
 export type Skew = { readonly count: number; readonly p50: number; readonly p99: number; readonly max: number };
 
-export async function measureSkew(fleet: BenchFleet, options: { jobs: number; everySeconds: number; instants: number }): Promise<Skew> {
-  const file = `skew-${options.jobs}`;
+/** `name` tells several measurements of one fleet apart. */
+export async function measureSkew(
+  fleet: BenchFleet,
+  options: { name: string; jobs: number; everySeconds: number; instants: number },
+): Promise<Skew> {
+  const file = `skew-${options.name}`;
   const timer = options.everySeconds === 1 ? "* * * * * *" : `*/${options.everySeconds} * * * * *`;
   await fleet.apply(
     Object.fromEntries(Array.from({ length: options.jobs }, (_, i) => [`skew/j${i}`, fleet.stampJob(file, `j${i}`, timer)])),

@@ -16,7 +16,7 @@ export async function measureWriters(fleet: BenchFleet, options: { writers: numb
   await fleet.apply(Object.fromEntries(names.map((name) => [`writers/${name}`, job])));
   const orders = await Promise.all(names.map((id) => fleet.api.runJob({ group: "writers", id }, {})));
   await eventually("all write", async () => (await fleet.api.procs({})).items.length === options.writers);
-  const skew = await measureSkew(fleet, { jobs: 1, everySeconds: 1, instants: options.instants });
+  const skew = await measureSkew(fleet, { name: "beside-writers", jobs: 1, everySeconds: 1, instants: options.instants });
   for (const { orders: placed } of orders) for (const { execution } of placed) await fleet.api.killExecution(execution, {});
   await eventually("none writes", async () => (await fleet.api.procs({})).items.length === 0);
   return skew;

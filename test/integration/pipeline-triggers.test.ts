@@ -159,7 +159,9 @@ test("a pipeline follows another with its params and outputs; a circle comes to 
     await using next = await startMasterProcess({ ...etcd, args: ARGS, token: master.token });
     gate.resolve();
     await master.kill();
+    // Between a run's end and the next run neither key is there in two reads one after the other: the last word is in the log.
     await eventually("the circle ends", async () => {
+      if (!/trigger could not start a run/.test(next.log())) return false;
       const [open, ends] = [await kv.range(prefixRange(keys.unfinishedAll)), await kv.range(prefixRange(keys.ends))];
       return open.count + ends.count === 0;
     });
@@ -170,7 +172,6 @@ test("a pipeline follows another with its params and outputs; a circle comes to 
     );
     t.is(worker.count("never"), 0);
     t.is((await runsOf(kv, "g/deploy")).length, 1);
-    t.regex(next.log(), /trigger could not start a run/);
   }));
 
 test("runs with the same value queue first come first served: by label or param, visible, cancellable, a rerun too", (t) =>
