@@ -6,7 +6,7 @@ import type { Clock } from "fleetcron-shared/base/clock";
 
 /** More pending starts than this are a burst. */
 const BURST = 8;
-const LONGEST_CALM_MS = 200;
+const LONGEST_CALM_MS = 600;
 const LOOK_MS = 20;
 
 export class PendingStarts {
