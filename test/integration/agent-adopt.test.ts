@@ -8,10 +8,12 @@ import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import type { Op } from "fleetcron-shared/store/kv";
 import { type AgentBench, detailOf, startAgentBench, words } from "../support/agent-bench.ts";
 import { eventually } from "../support/fleet.ts";
-import { isAlive, until } from "../support/processes.ts";
+import { isAlive, textOf, until } from "../support/processes.ts";
 import { spawnersOf } from "../support/spawners.ts";
 
 const NOBODY = 65534;
+/** So long the agent gives itself to carry a lock over (run/recover.ts). */
+const CARRY_WITHIN_MS = 3000;
 const order = (script: string, more: Partial<JobSpec> = {}): Partial<JobSpec> => ({
   run: { command: { script } },
   rules: [{ mode: "manyonce" }],
@@ -58,6 +60,28 @@ test("a pid that another process has by now is never taken over, whatever the lo
   await bench.run("n1", "t/next", order("true"));
   await eventually("later orders are carried out", async () => (await bench.records("t/next")).length === 1);
   t.true(isAlive(stranger.pid ?? 0));
+});
+
+test("an alone process that agent and spawner left ends when its lock is another's by then, and goes on when it is still its own", async (t) => {
+  await using bench = await startAgentBench();
+  const beats = join(bench.folder, "beats");
+  const alone = order(`while :; do date +%s%3N > ${beats}; sleep 0.1; done`, { kind: "alone", killGrace: "1m" });
+  await bench.run("n1", "t/ours", alone);
+  const ours = await runningPid(bench, "t/ours");
+  await crash(bench);
+  await bench.agent("n1").restart();
+  const backMs = systemClock.now();
+  await eventually("it goes on beyond the time to carry its lock over", async () => Number(textOf(beats)) > backMs + CARRY_WITHIN_MS);
+  t.true(isAlive(ours));
+  await crash(bench);
+  await bench.kv.txn({ if: [], then: [{ op: "delete", key: bench.keys.lock("t", "ours") }] });
+  await bench.agent("n1").restart();
+  const [record] = await eventually("it has its record", async () => {
+    const records = await bench.records("t/ours");
+    return records.length === 0 ? undefined : records;
+  });
+  t.is(record?.outcome.type, "lockLost");
+  t.false(isAlive(ours));
 });
 
 test("after the host was started again: what ran is lost with it, what had ended by then counts, what waited goes on", async (t) => {

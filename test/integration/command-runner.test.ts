@@ -16,7 +16,7 @@ const asRoot = own.uid === 0 ? test : test.skip;
 
 async function prepare(command: CommandSpec, folder: string, as = own): Promise<StartSpec> {
   const deps = { users: openUsers({ clock: systemClock }), own: as };
-  const prepared = await prepareCommand(deps, { run: { command } }, { folder, env: { GIVEN: "yes" } });
+  const prepared = await prepareCommand(deps, command, { folder, env: { GIVEN: "yes" } });
   return { execution: randomUUID(), attempt: 1, logPath: join(folder, "log"), timeoutMs: 0, killGraceMs: 1000, ...prepared };
 }
 

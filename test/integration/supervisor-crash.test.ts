@@ -212,3 +212,35 @@ test("a spawner that is stopped does not hold up the next agent", async (t) => {
   process.kill(stopped, "SIGKILL");
   await next.close({ stopExecutions: true });
 });
+
+test("a deadline goes over to the next spawner as it was moved last, and holds there", async (t) => {
+  await using bench = await supervisorBench();
+  const firstMs = systemClock.now() + 3000;
+  const alone = bench.start([fixture("heartbeat")], { deadlineMono: systemClock.mono() + 3000, killGraceMs: 60_000 });
+  await until("it beats", () => alone.log() !== "");
+  bench.supervisor.extendAll(systemClock.mono() + 60_000);
+  process.kill(spawnersOf(bench.spawners)[0] ?? 0, "SIGKILL");
+  t.deepEqual((await bench.start(["true"]).ended).outcome, { type: "exit", code: 0 });
+  await until("it beats beyond its first deadline", () => Number(alone.log().trim().split("\n").at(-1)) / 1e6 > firstMs);
+  bench.supervisor.extendAll(systemClock.mono());
+  t.deepEqual((await alone.ended).outcome, { type: "lockLost" });
+  t.deepEqual(groupMembers((await alone.started)?.pid ?? 0), []);
+});
+
+test("what agent and spawner left together keeps the deadline that it is taken over with, unless it is moved by name", async (t) => {
+  await using bench = await supervisorBench();
+  const specs = [60_000, 1000].map((killGraceMs) =>
+    bench.spec([fixture("heartbeat")], { deadlineMono: systemClock.mono() + 60_000, killGraceMs }),
+  );
+  const { agent, spawners, pids } = await client(bench, ...specs);
+  for (const pid of [agent, ...spawnersOf(spawners)]) process.kill(pid, "SIGKILL");
+  await until("both are gone", () => !isAlive(agent) && spawnersOf(spawners).length === 0);
+  const next = await openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version: "test", bootId: BOOT_ID });
+  const [left, carried] = specs.map((spec) => next.resume({ ...spec, deadlineMono: systemClock.mono() + 2000 }) as Running);
+  carried?.extend(systemClock.mono() + 60_000);
+  next.extendAll(systemClock.mono() + 60_000);
+  t.deepEqual((await left?.ended)?.outcome, { type: "lockLost" });
+  t.false(isAlive(pids[0] ?? 0));
+  t.true(isAlive(pids[1] ?? 0));
+  await next.close({ stopExecutions: true });
+});

@@ -1,15 +1,24 @@
-/** Spawners outlive their agents; what tests have started must not outlive the tests. */
+/** Spawners and session hosts outlive their agents; what tests have started must not outlive the tests. */
 import { readdirSync } from "node:fs";
 import { isAlive, textOf, until } from "./processes.ts";
 
 /** The pids of the spawners whose sockets are in this folder. */
 export function spawnersOf(folder: string): number[] {
+  return programsOf(/spawner\/main\.[jt]s$/, folder);
+}
+
+/** Likewise of session hosts. */
+export function sessionHostsOf(folder: string): number[] {
+  return programsOf(/runners\/main\.[jt]s$/, folder);
+}
+
+function programsOf(main: RegExp, folder: string): number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
     .map(Number)
     .filter((pid) => {
       const args = textOf(`/proc/${pid}/cmdline`).split("\0");
-      return args.some((arg) => /spawner\/main\.[jt]s$/.test(arg)) && args.includes(folder) && isAlive(pid);
+      return args.some((arg) => main.test(arg)) && args.includes(folder) && isAlive(pid);
     });
 }
 
@@ -21,7 +30,7 @@ export async function endSpawners(folder: string): Promise<void> {
 
 /** Likewise, without waiting. */
 export function killSpawners(folder: string): number[] {
-  const pids = spawnersOf(folder);
+  const pids = [...spawnersOf(folder), ...sessionHostsOf(folder)];
   for (const pid of pids) {
     const tree = descendants(pid);
     // First the parent, which would only start or report more.

@@ -18,7 +18,7 @@ export type SupervisorBench = AsyncDisposable & {
   /** The folder of the spawner's socket and logbook. */
   readonly spawners: string;
   /** Another supervisor on the same folder, as the agent that comes next. */
-  next(options?: { version?: string }): Promise<Supervisor>;
+  next(options?: { version?: string; bootId?: string }): Promise<Supervisor>;
   /** A request with defaults; each has its own log. */
   spec(argv: readonly string[], more?: Partial<StartSpec>): StartSpec;
   start(
@@ -35,15 +35,15 @@ export function fixture(name: string): string {
 export async function supervisorBench(options: { cgroup?: "auto" | "off" } = {}): Promise<SupervisorBench> {
   const folder = tempFolder();
   const spawners = join(folder.path, "spawner");
-  const open = (version = "test") =>
-    openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version, bootId: BOOT_ID, ...options });
+  const open = (version = "test", bootId = BOOT_ID) =>
+    openSupervisor({ clock: systemClock, log: silentLog }, { folder: spawners, version, bootId, ...options });
   const supervisor = await open();
   let count = 0;
   const bench: SupervisorBench = {
     supervisor,
     folder: folder.path,
     spawners,
-    next: (as) => open(as?.version),
+    next: (as) => open(as?.version, as?.bootId),
     spec: (argv, more = {}) => {
       // Also in other tests there are none of the same name: processes are found by it.
       const execution = `e${++count}-${randomUUID()}`;

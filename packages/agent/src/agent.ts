@@ -178,8 +178,10 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       config.logBytesPerSecond,
     );
     cleanup.add(() => showings.close());
+    const prepareDeps = { users: openUsers({ clock }), policy, secrets, own: deps.own, nodeId, dataDir: config.dataDir, execDir };
     const resumed = await recoverExecutions({
-      ...{ kv, clock, log, keys, journal, outbox, executions, supervisor, execDir, host: recordHost, bootId: host.bootId },
+      ...prepareDeps,
+      ...{ kv, clock, log, keys, journal, outbox, executions, supervisor, host: recordHost, bootId: host.bootId },
       absenceMs: lastPlanned === undefined ? Number.POSITIVE_INFINITY : startedMs - Number(lastPlanned),
     });
     supervisor.settle();
@@ -193,6 +195,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       return planned?.revision === job.revision && !planned.pause;
     };
     const gateDeps: OrderDeps = {
+      ...prepareDeps,
       kv,
       clock,
       random,
@@ -205,10 +208,6 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       procs,
       starts,
       passPoint,
-      users: openUsers({ clock }),
-      own: deps.own,
-      nodeId,
-      execDir,
       outbox,
       slots,
       host: recordHost,
@@ -217,8 +216,6 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       planner,
       planChanged: () => ticker.planChanged(),
       isDraining: () => self.get(keys.node(nodeId))?.drain !== undefined,
-      policy,
-      secrets,
       diskRefusal: () => disk.refusal() ?? journal.refusal,
       logs: showings,
       isCurrentJob,

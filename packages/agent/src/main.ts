@@ -6,6 +6,7 @@ import { systemClock } from "fleetcron-shared/base/clock";
 import { configNames, loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
 import { makeDataDir } from "fleetcron-shared/base/data-dir";
 import { asAppError, asError, formatIssue } from "fleetcron-shared/base/errors";
+import { openKillPoints } from "fleetcron-shared/base/kill-points";
 import { createLog, type Log } from "fleetcron-shared/base/log";
 import { systemRandom } from "fleetcron-shared/base/random";
 import { SECRET_SETTINGS } from "fleetcron-shared/base/settings";
@@ -15,7 +16,6 @@ import { startAgent } from "./agent.ts";
 import { type AgentConfig, agentConfig, agentSettings } from "./config.ts";
 import { readHost } from "./host.ts";
 import { endExecutions } from "./run/end-executions.ts";
-import { openKillPoints } from "./spawner/kill-points.ts";
 
 // With 100,000 jobs a third of the memory would be young-generation space that V8 grew while they were loaded (docs/performance.md).
 setFlagsFromString("--semi-space-growth-factor=1");

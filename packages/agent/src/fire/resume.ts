@@ -98,7 +98,10 @@ async function carryLock(deps: OrderDeps, execution: ActiveExecution, running: R
     const value: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(deps.clock.now()) };
     const put = { op: "put", key, value: encode(value), lease: incarnation.lease } as const;
     const { succeeded } = await deps.kv.txn({ if: [sameIncarnation(key, fence)], then: [put] });
-    if (!succeeded) return false;
+    if (!succeeded) {
+      running?.extend(deps.clock.mono());
+      return false;
+    }
     execution.lock = { key, fence, epoch: incarnation.epoch };
     running?.extend(incarnation.trustedUntil());
     return true;

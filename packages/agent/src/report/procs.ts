@@ -44,13 +44,13 @@ export class Procs {
     this.#deps.writer.submit({ if: [], then: [{ op: "delete", key }], onSettled: () => {} });
   }
 
-  /** A process has started. */
+  /** A process has started, or (pid 0) a session, which is known by its execution. */
   started(facts: ProcFacts): void {
     const { execution, group, job, startedAtMs, ...rest } = facts;
     const show = () => {
       this.#waiting.delete(execution);
       const value: Proc = { v: 1, execution, ...rest, startedAt: toIso(startedAtMs) };
-      this.#show(execution, { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid), value: encode(value) });
+      this.#show(execution, { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid === 0 ? execution : facts.pid), value: encode(value) });
     };
     // One that was taken over has lived for a while.
     const leftMs = Math.min(this.#thresholdMs, this.#thresholdMs - (this.#deps.clock.now() - startedAtMs));

@@ -20,7 +20,7 @@ export function attemptFiles(execDir: string, execution: string, attempt: number
 }
 
 export function needsFolder(job: Pick<Job, "run">): boolean {
-  return job.run.command.stdin !== undefined;
+  return job.run.command?.stdin !== undefined;
 }
 
 /** Removes all but what must stay for people to read. */

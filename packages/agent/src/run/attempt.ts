@@ -3,33 +3,32 @@
  * the next one comes in again at `resumeAttempt`. What comes back is what the kernel said. Etcd away: nothing here asks it, but an `alone` attempt starts only
  * while its lock can be trusted.
  */
-import { mkdirSync } from "node:fs";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { toIso } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Job } from "fleetcron-shared/model/job";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
+import { describeRun } from "fleetcron-shared/model/runners/describe";
 import type { Session } from "fleetcron-shared/store/session";
 import { capLimits } from "../logs/cap.ts";
 import { finishLog } from "../logs/compact.ts";
-import type { PolicyGuard } from "../policy/policy.ts";
 import type { Procs } from "../report/procs.ts";
-import { prepareCommand } from "../runners/command.ts";
 import { readTail } from "../runners/output-tail.ts";
-import type { Users } from "../runners/users.ts";
+import type { HostEnd } from "../runners/runner.ts";
 import type { Masker } from "../secrets/masker.ts";
 import type { Secrets } from "../secrets/secrets.ts";
 import type { PassPoint } from "../spawner/kill-points.ts";
-import { type AttemptFiles, attemptFiles, needsFolder, removeFiles } from "./attempt-files.ts";
+import { type AttemptFiles, attemptFiles, removeFiles } from "./attempt-files.ts";
 import type { ActiveExecution, Executions } from "./executions.ts";
 import type { Journal } from "./journal.ts";
 import type { PendingStarts } from "./pending-starts.ts";
-import { dropResult, prepareResult, takeResult } from "./result.ts";
+import { type PrepareDeps, prepare } from "./prepare.ts";
+import { dropResult, takeResult } from "./result.ts";
 import { isSuccess } from "./success.ts";
-import type { Running, StartSpec, Supervisor, WatchSpec } from "./supervisor.ts";
+import type { Running, SessionStart, StartSpec, Supervisor } from "./supervisor.ts";
 
-export type AttemptDeps = {
+export type AttemptDeps = PrepareDeps & {
   readonly clock: Clock;
   readonly log: Log;
   readonly session: Session;
@@ -39,20 +38,17 @@ export type AttemptDeps = {
   readonly procs: Procs;
   readonly starts: PendingStarts;
   readonly passPoint: PassPoint;
-  readonly users: Users;
-  readonly policy: Pick<PolicyGuard, "refusal">;
-  readonly secrets: Pick<Secrets, "resolve" | "maskerOf">;
-  /** Whom the agent runs as. */
-  readonly own: { readonly uid: number; readonly gid: number };
-  readonly nodeId: string;
-  /** Holds the files of attempts (attempt-files.ts), and the logs that did not fit into their record. */
-  readonly execDir: string;
+  readonly secrets: Pick<Secrets, "maskerOf">;
 };
 
 export type AttemptEnd = Pick<ExecutionRecord, "outcome" | "success" | "command" | "output" | "result" | "usage" | "logRef"> & {
   readonly endMs: number;
   readonly durationMs: number | undefined;
   readonly procKey: string | undefined;
+  /** Of a job on several hosts: each. */
+  readonly hosts: readonly HostEnd[];
+  /** No further attempt before so much time. */
+  readonly retryAfterMs: number;
   /** Call it when the record is safe: the attempt's files and the spawner's memory of it are no longer needed. */
   readonly forget: () => void;
 };
@@ -65,7 +61,7 @@ export async function runAttempt(deps: AttemptDeps, execution: ActiveExecution):
     deps.passPoint("claimed");
     deps.executions.move(execution, "running");
     const committed = deps.journal.committed();
-    const prepared = await prepare(deps, execution, files);
+    const prepared = await prepare(deps, execution);
     deps.passPoint("filesMade");
     await committed;
     deps.passPoint("committed");
@@ -83,45 +79,8 @@ export function resumeAttempt(deps: AttemptDeps, execution: ActiveExecution, run
   return watch(deps, execution, attemptFiles(deps.execDir, execution.id, execution.attempt), running, () => {});
 }
 
-/** What a spawner must know of a running attempt to watch over it. */
-export function watchSpec(job: Job, execution: string, attempt: number, execDir: string): WatchSpec {
-  const files = attemptFiles(execDir, execution, attempt);
-  return {
-    execution,
-    attempt,
-    logPath: files.log,
-    ...(job.resultFrom === "stderr" ? { stderrPath: files.result } : {}),
-    logMaxBytes: job.log.maxBytes,
-    timeoutMs: job.timeoutMs,
-    killGraceMs: job.killGraceMs,
-  };
-}
-
-async function prepare(
-  deps: AttemptDeps,
-  execution: ActiveExecution,
-  files: AttemptFiles,
-): Promise<{ spec: StartSpec } | { outcome: Outcome }> {
-  const { job } = execution;
-  try {
-    const broken = deps.policy.refusal(job, execution.origin.type === "order" ? execution.origin.env : undefined);
-    if (broken !== undefined) return { outcome: { type: "skipped", reason: "policy", detail: broken } };
-    const secrets = deps.secrets.resolve(job, files.base);
-    if ("refusal" in secrets) return { outcome: { type: "skipped", reason: "secrets", detail: secrets.refusal } };
-    if (needsFolder(job)) mkdirSync(files.folder, { recursive: true });
-    const command = await prepareCommand(deps, job, {
-      folder: files.folder,
-      env: { ...environment(deps, execution, files), ...secrets.env },
-    });
-    if (command.ids !== undefined) prepareResult(files.result, command.ids);
-    return { spec: { ...watchSpec(job, execution.id, execution.attempt, deps.execDir), ...command } };
-  } catch (thrown) {
-    return { outcome: { type: "spawnFailed", error: asError(thrown).message } };
-  }
-}
-
 /** Hands the attempt to a spawner, unless it must not be any more. */
-function start(deps: AttemptDeps, execution: ActiveExecution, spec: StartSpec): Running | Outcome {
+function start(deps: AttemptDeps, execution: ActiveExecution, spec: StartSpec | SessionStart): Running | Outcome {
   if (execution.killRequest !== undefined) return { type: "killed", ...execution.killRequest };
   const deadline = lockDeadline(deps, execution);
   if (deadline === "lost") return { type: "lockLost" };
@@ -142,7 +101,7 @@ async function watch(
   startIsOver();
   deps.passPoint("spawned");
   if (started !== undefined) {
-    execution.pid = started.pid;
+    execution.pid = started.pid === 0 ? undefined : started.pid;
     execution.beginMs = started.startedAtMs;
     deps.executions.begun(execution);
     showProc(deps, execution, started);
@@ -159,10 +118,12 @@ async function watch(
   return {
     outcome: ended.outcome,
     success: isSuccess(job, ended.outcome, raw?.tail ?? "") && result?.status !== "failed",
-    command: masker.text(describeCommand(job)),
+    command: masker.text(describeRun(job.run)),
     endMs: ended.endedAtMs,
     durationMs: ended.durationMs,
     procKey: deps.procs.ended(execution.id),
+    hosts: ended.hosts ?? [],
+    retryAfterMs: ended.retryAfterMs ?? 0,
     ...(output === undefined ? {} : { output }),
     ...(result === undefined ? {} : { result }),
     ...(ended.usage === undefined ? {} : { usage: ended.usage }),
@@ -172,9 +133,10 @@ async function watch(
 }
 
 function notStarted(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles, outcome: Outcome): AttemptEnd {
-  const command = deps.secrets.maskerOf(files.base).text(describeCommand(execution.job));
+  const command = deps.secrets.maskerOf(files.base).text(describeRun(execution.job.run));
   const forget = forgetter(deps, execution, files, undefined);
-  return { outcome, success: false, command, endMs: deps.clock.now(), durationMs: undefined, procKey: undefined, forget };
+  const endMs = deps.clock.now();
+  return { outcome, success: false, command, endMs, durationMs: undefined, procKey: undefined, hosts: [], retryAfterMs: 0, forget };
 }
 
 /** `keptLog`: the log stays, and this masks it; what that needs goes last. */
@@ -225,28 +187,4 @@ function takeOutput(deps: AttemptDeps, files: AttemptFiles, job: Job): Execution
     deps.log.warn({ path: files.log, error: asError(thrown).message }, "cannot read an execution's output");
     return undefined;
   }
-}
-
-/** The job's variables, then the order's, then ours, which cannot be overridden. */
-function environment(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles): Record<string, string> {
-  const { job, origin } = execution;
-  return {
-    ...job.env,
-    ...(origin.type === "order" ? origin.env : undefined),
-    FLEETCRON_GROUP: job.group,
-    FLEETCRON_JOB: job.id,
-    FLEETCRON_EXECUTION: execution.id,
-    FLEETCRON_ATTEMPT: String(execution.attempt),
-    FLEETCRON_NODE: deps.nodeId,
-    ...(job.resultFrom === "file" ? { FLEETCRON_RESULT: files.result } : {}),
-    ...(origin.dueMs === undefined ? {} : { FLEETCRON_DUE: toIso(origin.dueMs) }),
-    ...(execution.fence === undefined ? {} : { FLEETCRON_FENCE: String(execution.fence) }),
-  };
-}
-
-/** The command as one line for people, at most 500 characters. */
-function describeCommand(job: Job): string {
-  const { command } = job.run;
-  const text = command.script ?? (command.argv ?? []).join(" ");
-  return text.length <= 500 ? text : `${text.slice(0, 499)}…`;
 }

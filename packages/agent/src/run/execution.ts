@@ -41,6 +41,8 @@ export type Execution = {
   readonly attempt: number;
   readonly lock: HeldLock | undefined;
   readonly fence: Revision | undefined;
+  /** Of a job on several hosts: where an earlier attempt has succeeded; a further one leaves them out. */
+  readonly doneHosts: readonly string[];
 };
 
 /** What the journal keeps of an execution in flight, beside its job: enough for the next agent process to go on with it, or to write its record. */
@@ -54,5 +56,6 @@ export type ExecutionTrace = {
   readonly pid?: number | undefined;
   /** Of a wait: until when. */
   readonly waitUntilMs?: EpochMs | undefined;
+  readonly doneHosts?: readonly string[] | undefined;
   readonly bootId: string;
 };

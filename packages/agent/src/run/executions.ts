@@ -23,6 +23,7 @@ export class ActiveExecution implements Execution {
   fence: number | undefined;
   beginMs: number | undefined;
   pid: number | undefined;
+  doneHosts: readonly string[] = [];
   /** Of a wait for the next attempt: until when. */
   waitUntilMs: number | undefined;
   /** First request wins. */
@@ -133,6 +134,7 @@ export class Executions {
     execution.beginMs = trace.beginMs;
     execution.pid = trace.pid;
     execution.waitUntilMs = trace.waitUntilMs;
+    execution.doneHosts = trace.doneHosts ?? [];
     return this.#add(execution);
   }
 
@@ -192,6 +194,8 @@ export class Executions {
   #trace(execution: ActiveExecution): ExecutionTrace {
     const { state, origin, attempt, fence, lock, beginMs, pid, waitUntilMs } = execution;
     const { bootId } = this.#deps;
-    return { state, origin, attempt, fence, lock: lock && { key: lock.key, fence: lock.fence }, beginMs, pid, waitUntilMs, bootId };
+    const doneHosts = execution.doneHosts.length === 0 ? undefined : execution.doneHosts;
+    const held = lock && { key: lock.key, fence: lock.fence };
+    return { state, origin, attempt, fence, lock: held, beginMs, pid, waitUntilMs, doneHosts, bootId };
   }
 }

@@ -3,7 +3,9 @@ import { type EpochMs, toIso } from "fleetcron-shared/base/clock";
 import type { Job } from "fleetcron-shared/model/job";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 import type { TickRange } from "../plan/misfire.ts";
+import type { HostEnd } from "../runners/runner.ts";
 import type { Origin } from "./execution.ts";
+import { isDone } from "./success.ts";
 
 /** The host that a record comes from. */
 export type Host = { readonly nodeId: string; readonly hostname: string };
@@ -23,6 +25,7 @@ export type AttemptFacts = {
   readonly fence?: number | undefined;
   readonly command?: string | undefined;
   readonly user?: string | undefined;
+  readonly host?: string | undefined;
   readonly output?: ExecutionRecord["output"] | undefined;
   readonly result?: ExecutionRecord["result"] | undefined;
   readonly usage?: ExecutionRecord["usage"] | undefined;
@@ -56,6 +59,7 @@ export function recordOf(host: Host, facts: AttemptFacts): ExecutionRecord {
     nodeId: host.nodeId,
     hostname: host.hostname,
     user: facts.user,
+    host: facts.host,
     name: job.name,
     command: facts.command,
     pid: facts.pid,
@@ -72,6 +76,29 @@ export function recordOf(host: Host, facts: AttemptFacts): ExecutionRecord {
     usage: facts.usage,
     isHandled: false,
   });
+}
+
+/** Where an ssh job on one host ran. */
+export function onlyHostOf({ run: { ssh } }: Pick<Job, "run">): string | undefined {
+  return ssh?.hosts.length === 1 ? ssh.hosts[0] : undefined;
+}
+
+/** The record of one of several hosts, beside the one of the whole attempt. The number of the host makes its id, so that a replay writes the same. */
+export function hostRecord(whole: ExecutionRecord, job: Job, end: HostEnd): ExecutionRecord {
+  const { orderId: _, fence: _fence, output: _output, result: _result, logRef: _log, ...rest } = whole;
+  const execution = `${whole.execution}.${(job.run.ssh?.hosts.indexOf(end.host) ?? 0) + 1}`;
+  return {
+    ...rest,
+    id: recordId(execution, whole.attempt),
+    execution,
+    partOf: whole.execution,
+    host: end.host,
+    beginTime: toIso(end.startedAtMs),
+    endTime: toIso(end.startedAtMs + end.durationMs),
+    durationMs: end.durationMs,
+    success: isDone(job, end.outcome),
+    outcome: end.outcome,
+  };
 }
 
 function iso(ms: EpochMs | undefined): string | undefined {

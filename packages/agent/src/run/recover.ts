@@ -15,20 +15,22 @@ import type { Kv } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
 import type { Outbox } from "../report/outbox.ts";
-import { watchSpec } from "./attempt.ts";
 import type { ExecutionTrace } from "./execution.ts";
 import type { ActiveExecution, Executions } from "./executions.ts";
 import type { Journal } from "./journal.ts";
+import { type PrepareDeps, sessionStart, watchSpec } from "./prepare.ts";
 import { type Host, recordOf } from "./record.ts";
 import type { Running, Supervisor } from "./supervisor.ts";
 
 /** The class of lease under the verdict on a tick that nobody claimed. */
 const CLAIM_WINDOW_MS = 3_600_000;
 const HOLD_SPARE_MS = 5000;
+/** So long an `alone` process that agent and spawner left together may go on until its lock is carried over (fire/resume.ts). */
+const CARRY_WITHIN_MS = 3000;
 /** After a longer absence the others may have taken what this node had claimed for lost, and have run it elsewhere (`lostAfter` of the master). */
 const RESUME_WITHIN_MS = 30_000;
 
-export type RecoverDeps = {
+export type RecoverDeps = PrepareDeps & {
   readonly kv: Kv;
   readonly clock: Clock;
   readonly log: Log;
@@ -37,7 +39,6 @@ export type RecoverDeps = {
   readonly outbox: Outbox;
   readonly executions: Executions;
   readonly supervisor: Supervisor;
-  readonly execDir: string;
   readonly host: Host;
   readonly bootId: string;
   /** How long no agent of this node was there. */
@@ -64,7 +65,13 @@ export async function recoverExecutions(deps: RecoverDeps): Promise<Resumed[]> {
 
 async function recover(deps: RecoverDeps, id: string, job: Job, trace: ExecutionTrace): Promise<Resumed | undefined> {
   if (trace.state === "running") {
-    const running = deps.supervisor.resume(watchSpec(job, id, trace.attempt, deps.execDir));
+    const { attempt, origin, fence, doneHosts = [] } = trace;
+    const watch =
+      job.run.command === undefined
+        ? sessionStart(deps, { id, job, origin, attempt, fence, doneHosts })
+        : watchSpec(job, id, attempt, deps.execDir);
+    const deadline = trace.lock === undefined ? {} : { deadlineMono: deps.clock.mono() + CARRY_WITHIN_MS };
+    const running = deps.supervisor.resume({ ...watch, ...deadline });
     if (running === "reboot") return lose(deps, id, job, trace, "reboot");
     if (running !== undefined) return { execution: deps.executions.restore(id, job, trace), running };
     if (trace.bootId !== deps.bootId) return lose(deps, id, job, trace, "reboot");

@@ -6,9 +6,9 @@ import type { Random } from "fleetcron-shared/base/random";
 import type { Outbox } from "../report/outbox.ts";
 import { type AttemptDeps, type AttemptEnd, resumeAttempt, runAttempt } from "./attempt.ts";
 import type { ActiveExecution } from "./executions.ts";
-import { type Host, recordOf } from "./record.ts";
+import { type Host, hostRecord, onlyHostOf, recordOf } from "./record.ts";
 import type { Slots } from "./slots.ts";
-import { mayRetry, retryDelayMs } from "./success.ts";
+import { isDone, mayRetry, retryDelayMs } from "./success.ts";
 import type { Running } from "./supervisor.ts";
 
 export type RunDeps = AttemptDeps & {
@@ -39,7 +39,12 @@ export async function runExecution(deps: RunDeps, execution: ActiveExecution, ru
     post(deps, execution, end, !again);
     deps.passPoint("recorded");
     if (end.success) deps.onSuccess(execution);
-    if (again) execution.waitUntilMs = deps.clock.now() + retryDelayMs(deps, execution.job.retry, execution.attempt);
+    execution.doneHosts = [
+      ...execution.doneHosts,
+      ...end.hosts.filter(({ outcome }) => isDone(execution.job, outcome)).map(({ host }) => host),
+    ];
+    const delayMs = Math.max(retryDelayMs(deps, execution.job.retry, execution.attempt), end.retryAfterMs);
+    if (again) execution.waitUntilMs = deps.clock.now() + delayMs;
     deps.executions.move(execution, again ? "waiting" : "ended");
     void deps.journal.committed().then(() => {
       deps.passPoint("recordKept");
@@ -76,7 +81,7 @@ async function waitForNext(deps: RunDeps, execution: ActiveExecution): Promise<A
 }
 
 function post(deps: RunDeps, execution: ActiveExecution, end: AttemptEnd, finalAttempt: boolean): void {
-  const { forget: _, procKey, ...facts } = end;
+  const { forget: _, procKey, hosts, retryAfterMs: _later, ...facts } = end;
   const record = recordOf(deps.host, {
     ...facts,
     execution: execution.id,
@@ -87,8 +92,10 @@ function post(deps: RunDeps, execution: ActiveExecution, end: AttemptEnd, finalA
     beginMs: execution.beginMs,
     pid: execution.pid,
     fence: execution.fence,
-    user: execution.job.run.command.user,
+    user: execution.job.run.command?.user,
+    host: onlyHostOf(execution.job),
   });
+  for (const one of hosts) deps.outbox.post({ record: hostRecord(record, execution.job, one) });
   deps.outbox.post({ record, procKey, lock: finalAttempt ? execution.lock : undefined });
 }
 

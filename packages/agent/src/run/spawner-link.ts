@@ -7,7 +7,7 @@ import { closeSync, openSync } from "node:fs";
 import { connect, type Socket } from "node:net";
 import { extname, join } from "node:path";
 import { fileURLToPath } from "node:url";
-import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
+import type { Clock } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { CgroupUse } from "../spawner/cgroups.ts";
 import {
@@ -16,73 +16,20 @@ import {
   encodeLine,
   type FromSpawner,
   type RunId,
+  type RunKind,
   type RunState,
-  runId,
-  type Started,
-  type StartSpec,
   type ToSpawner,
-  type WatchSpec,
 } from "../spawner/protocol.ts";
 import { socketAddress } from "../spawner/socket-address.ts";
-
-/** A run that was handed to a spawner. Both promises always resolve. */
-export type Running = {
-  /** Undefined when nothing was started. */
-  readonly started: Promise<Started | undefined>;
-  /** At the main process's end; a forced end waits for the whole tree. */
-  readonly ended: Promise<Ended>;
-  kill(by: string, reason: string): void;
-  /** Moves the deadline, for a run that was started with one. */
-  extend(deadlineMono: MonoMs): void;
-};
-
-/** What the agent holds of a run; it may move from a dead spawner to the next. */
-export class RunEntry implements Running {
-  readonly id: RunId;
-  readonly spec: WatchSpec | StartSpec;
-  readonly started: Promise<Started | undefined>;
-  readonly ended: Promise<Ended>;
-  readonly #settleStarted: (started: Started | undefined) => void;
-  readonly #settleEnded: (ended: Ended) => void;
-  link: SpawnerLink | undefined;
-  /** How often it was handed to a spawner that died before it took it. */
-  starts = 0;
-
-  constructor(spec: WatchSpec | StartSpec) {
-    this.id = runId(spec);
-    this.spec = spec;
-    const started = Promise.withResolvers<Started | undefined>();
-    const ended = Promise.withResolvers<Ended>();
-    this.started = started.promise;
-    this.ended = ended.promise;
-    this.#settleStarted = started.resolve;
-    this.#settleEnded = ended.resolve;
-  }
-
-  begin(started: Started): void {
-    this.#settleStarted(started);
-  }
-
-  end(ended: Ended): void {
-    this.#settleStarted(undefined);
-    this.#settleEnded(ended);
-  }
-
-  kill(by: string, reason: string): void {
-    this.link?.send({ t: "kill", id: this.id, by, reason });
-  }
-
-  extend(deadlineMono: MonoMs): void {
-    this.link?.send({ t: "extend", id: this.id, deadlineMono });
-  }
-}
+import type { RunEntry } from "./run-entry.ts";
 
 /** A young generation and a pool of threads that fit a process which only passes messages on. */
-const NODE_FLAGS = ["--max-semi-space-size=1", "--v8-pool-size=0", "--disable-warning=ExperimentalWarning"];
+const NODE_FLAGS = { processes: ["--max-semi-space-size=1", "--v8-pool-size=0"], sessions: [] } as const;
 
 export class SpawnerLink {
   readonly version: string;
   readonly protocol: number;
+  readonly kind: RunKind;
   /** What it knew when the agent connected and no handle has been made for yet. */
   readonly known: Map<RunId, RunState>;
   readonly name: string;
@@ -98,16 +45,15 @@ export class SpawnerLink {
     this.#socket = socket;
     this.version = hello.version;
     this.protocol = hello.protocol;
+    this.kind = hello.kind ?? "processes";
     this.known = new Map(hello.runs.map((run) => [run.id, run]));
-  }
-
-  get isOpen(): boolean {
-    return this.#isOpen;
   }
 
   start(entry: RunEntry): void {
     this.#take(entry);
-    if ("argv" in entry.spec) this.send({ t: "start", spec: entry.spec });
+    const { spec } = entry;
+    if ("session" in spec) this.send({ t: "open", spec });
+    else if ("argv" in spec) this.send({ t: "start", spec });
   }
 
   /** Goes on with a run that the spawner has told of, or that a dead spawner left. */
@@ -115,8 +61,12 @@ export class SpawnerLink {
     this.#take(entry);
     if (state.started !== undefined) entry.begin(state.started);
     const isOurs = this.known.delete(entry.id);
-    if (!isOurs && state.started !== undefined && state.ended === undefined)
-      this.send({ t: "adopt", spec: entry.spec, started: state.started });
+    if (!isOurs && state.ended === undefined) {
+      const { spec } = entry;
+      if ("session" in spec) this.send({ t: "reopen", spec, state });
+      else if (state.started !== undefined) this.send({ t: "adopt", spec, started: state.started });
+      entry.takenOver();
+    }
     if (state.ended !== undefined) this.#end(entry, state.ended);
   }
 
@@ -221,16 +171,27 @@ export type SpawnerOptions = {
 };
 
 /** Starts a spawner that outlives this process, and connects to it. Throws when it cannot be started. */
-export async function startSpawner(deps: { clock: Pick<Clock, "after"> }, options: SpawnerOptions, name: string): Promise<SpawnerLink> {
-  const main = fileURLToPath(new URL(`../spawner/main${extname(import.meta.url)}`, import.meta.url));
+export async function startSpawner(
+  deps: { clock: Pick<Clock, "after"> },
+  options: SpawnerOptions,
+  kind: RunKind,
+  name: string,
+): Promise<SpawnerLink> {
+  const main = fileURLToPath(
+    new URL(`../${kind === "processes" ? "spawner" : "runners"}/main${extname(import.meta.url)}`, import.meta.url),
+  );
   const errors = openSync(join(options.folder, "spawner.log"), "a", 0o640);
   // Its own session: a terminal's or a service manager's signals to the agent's group do not reach it.
-  const child = spawn(process.execPath, [...NODE_FLAGS, main, options.folder, name, options.version, options.cgroup ?? "auto"], {
-    cwd: "/",
-    detached: true,
-    stdio: ["ignore", "pipe", errors],
-    ...(options.env === undefined ? {} : { env: options.env }),
-  });
+  const child = spawn(
+    process.execPath,
+    [...NODE_FLAGS[kind], "--disable-warning=ExperimentalWarning", main, options.folder, name, options.version, options.cgroup ?? "auto"],
+    {
+      cwd: "/",
+      detached: true,
+      stdio: ["ignore", "pipe", errors],
+      ...(options.env === undefined ? {} : { env: options.env }),
+    },
+  );
   closeSync(errors);
   try {
     await new Promise<void>((resolve, reject) => {

@@ -1,17 +1,25 @@
 /** Whether an attempt succeeded and, if not, whether another may follow. Pure. */
 import type { Random } from "fleetcron-shared/base/random";
+import { FAILURES } from "fleetcron-shared/model/failures";
 import type { Job, Retry } from "fleetcron-shared/model/job";
 import type { Outcome } from "fleetcron-shared/model/record";
 
+/** Whether one of several hosts has done its part. */
+export function isDone(job: Pick<Job, "successExitCodes">, outcome: Outcome): boolean {
+  return outcome.type === "exit" && job.successExitCodes.includes(outcome.code);
+}
+
 /** Success = an accepted exit code and, where the job asks for it, output that matches. */
 export function isSuccess(job: Pick<Job, "successExitCodes" | "successOutput">, outcome: Outcome, outputTail: string): boolean {
-  if (outcome.type !== "exit" || !job.successExitCodes.includes(outcome.code)) return false;
+  if (!isDone(job, outcome)) return false;
   return job.successOutput === undefined || new RegExp(job.successOutput, "m").test(outputTail);
 }
 
-/** Killed, lost and lock-lost attempts are not retried: somebody or something wanted them to end. */
+/** Killed, lost and lock-lost attempts are not retried: somebody or something wanted them to end. Nor is what would fail the same way again. */
 export function mayRetry(outcome: Outcome): boolean {
+  if (outcome.type === "failed") return FAILURES[outcome.code].retry;
   return (
+    outcome.type === "unreachable" ||
     outcome.type === "exit" ||
     outcome.type === "signal" ||
     outcome.type === "timeout" ||

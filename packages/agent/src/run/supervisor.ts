@@ -1,28 +1,32 @@
 /**
- * The agent's side of running processes. The agent itself never forks for a job: a spawner does, which outlives it (docs/decisions.md). At its start the agent
- * connects to the spawners that are there, takes over what they run and hears what has ended; a spawner that dies is replaced, and the next one watches over
- * the processes that it left. Timeouts, kills and deadlines are kept in the spawner. Etcd plays no part here.
+ * The agent's side of what runs. The agent itself never forks for a job, nor holds a session: a spawner and a session host do, which outlive it
+ * (docs/decisions.md); "spawner" here means either. At its start the agent connects to those that are there, takes over what they run and hears what has ended; one
+ * that dies is replaced, and the next one watches over what it left. Timeouts, kills and deadlines are kept in the spawner. Etcd plays no part here.
  */
 import { mkdirSync, readdirSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
+import type { Outcome } from "fleetcron-shared/model/record";
 import { readLogbook } from "../spawner/logbook.ts";
 import { findLeader, isAlive } from "../spawner/processes.ts";
 import {
   type Ended,
   PROTOCOL,
   type RunId,
+  type RunKind,
   type RunState,
   runId,
+  type SessionStart,
   type Started,
   type StartSpec,
   type WatchSpec,
 } from "../spawner/protocol.ts";
-import { connectSpawner, RunEntry, type Running, type SpawnerLink, type SpawnerOptions, startSpawner } from "./spawner-link.ts";
+import { kindOf, RunEntry, type Running, type RunSpec } from "./run-entry.ts";
+import { connectSpawner, type SpawnerLink, type SpawnerOptions, startSpawner } from "./spawner-link.ts";
 
-export type { Ended, Running, StartSpec, WatchSpec };
+export type { Ended, Running, RunSpec, SessionStart, StartSpec, WatchSpec };
 
 /** When the agent ends with its executions, no `killGrace` is longer: whoever stops it waits. */
 const STOP_GRACE_MS = 10_000;
@@ -33,9 +37,12 @@ export type SupervisorOptions = SpawnerOptions & { readonly bootId: string };
 
 export type Supervisor = {
   /** Never throws: what goes wrong is the outcome of the handle. */
-  start(spec: StartSpec): Running;
-  /** The handle of a run that an earlier agent process has started, or undefined when no spawner ever got it. `reboot`: it went with the host. */
-  resume(spec: WatchSpec): Running | "reboot" | undefined;
+  start(spec: StartSpec | SessionStart): Running;
+  /**
+   * The handle of a run that an earlier agent process has started, or undefined when no spawner ever got it. `reboot`: it went with the host. Its spawner has kept
+   * the deadline; the one in `spec` is for a run whose spawner is gone too.
+   */
+  resume(spec: RunSpec): Running | "reboot" | undefined;
   /** The end of this run is in the journal: its spawner may forget it. */
   noted(spec: { execution: string; attempt: number }): void;
   /** Moves the deadline of every run that was started with one by this agent process, or taken over by name (`Running.extend`). */
@@ -54,12 +61,13 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   const { folder, version, bootId } = options;
   const links = new Set<SpawnerLink>();
   /** Runs of spawners that are dead and that nobody has asked for yet. */
-  const orphans = new Map<RunId, RunState | "reboot">();
+  const orphans = new Map<RunId, { readonly run: RunState; readonly sameBoot: boolean }>();
   /** Logbooks of dead spawners: each stays until the journal knows every end in it that somebody asks for. */
   const books = new Map<string, Set<RunId>>();
   let count = 0;
-  let current: SpawnerLink | undefined;
-  let replacement: Promise<void> | undefined;
+  /** Who takes new runs. */
+  const current = new Map<RunKind, SpawnerLink>();
+  const replacements = new Map<RunKind, Promise<void>>();
   let closing: Promise<void> | undefined;
 
   function adoptLink(link: SpawnerLink): SpawnerLink {
@@ -73,22 +81,22 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
     try {
       const { sameBoot, runs } = readLogbook(join(folder, `${name}.runs`), bootId);
       books.set(name, new Set(runs.keys()));
-      for (const [id, run] of runs) orphans.set(id, run.ended !== undefined || sameBoot ? run : "reboot");
+      for (const [id, run] of runs) orphans.set(id, { run, sameBoot });
     } catch (thrown) {
       log.warn({ spawner: name, error: asError(thrown).message }, "a spawner's logbook cannot be read");
     }
   }
 
-  /** A spawner has died: its living processes go to the next one, and the rest is lost. */
+  /** A spawner has died: what lives of it goes to the next one, and the rest is lost. */
   async function replace(dead: SpawnerLink): Promise<void> {
     links.delete(dead);
-    if (dead === current) current = undefined;
+    if (dead === current.get(dead.kind)) current.delete(dead.kind);
     log.error({ spawner: dead.name, runs: dead.entries.size }, "the spawner died; another one takes over what runs");
     readDead(dead.name);
     const entries = [...dead.entries.values()];
     try {
-      const next = await spawner();
-      for (const entry of entries) resumeOrphan(next, entry);
+      const next = entries.length === 0 && dead.kind === "sessions" ? undefined : await spawner(dead.kind);
+      for (const entry of entries) if (next !== undefined) resumeOrphan(next, entry);
       forgetBooks([...orphans.keys()]);
     } catch (thrown) {
       log.error({ error: asError(thrown).message }, "no spawner can be started");
@@ -97,18 +105,19 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   }
 
   function resumeOrphan(link: SpawnerLink, entry: RunEntry): void {
-    const state = orphans.get(entry.id);
+    const orphan = orphans.get(entry.id);
     orphans.delete(entry.id);
     // Not in the logbook: it has never begun.
-    if (state === undefined && "argv" in entry.spec) {
+    if (orphan === undefined && entry.isNew) {
       if (++entry.starts <= MOST_STARTS) return link.start(entry);
       return entry.end({ ...lost(), outcome: { type: "spawnFailed", error: `${MOST_STARTS} spawners died before they could start it` } });
     }
-    if (state === undefined || state === "reboot") return entry.end(lost());
-    if (state.ended !== undefined) return link.resume(entry, state);
-    const started = state.started ?? unnoted(entry.id);
+    if (orphan === undefined) return entry.end(lost());
+    const { run, sameBoot } = orphan;
+    if (run.ended !== undefined || link.kind === "sessions") return link.resume(entry, run);
+    const started = sameBoot ? (run.started ?? unnoted(entry.id)) : undefined;
     const isGone = started === undefined || !isAlive(started);
-    link.resume(entry, { ...state, ...(started && { started }), ...(isGone ? { ended: lost() } : {}) });
+    link.resume(entry, { ...run, ...(started && { started }), ...(isGone ? { ended: lost() } : {}) });
   }
 
   /** The spawner died in the instant between the start of a process and its note. */
@@ -132,23 +141,31 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
     return { outcome: { type: "lost", why: "supervisor" }, endedAtMs: clock.now(), durationMs: 0 };
   }
 
-  /** The spawner for new runs. */
-  async function spawner(): Promise<SpawnerLink> {
-    if (current === undefined) {
-      replacement ??= startSpawner(deps, options, `${clock.now().toString(36)}-${process.pid}-${++count}`)
-        .then((link) => {
-          current = adoptLink(link);
-        })
-        .finally(() => {
-          replacement = undefined;
-        });
-      await replacement;
+  /** The spawner for new runs of a kind. */
+  async function spawner(kind: RunKind): Promise<SpawnerLink> {
+    const known = current.get(kind);
+    if (known !== undefined) return known;
+    let replacement = replacements.get(kind);
+    if (replacement === undefined) {
+      replacement = startSpawner(deps, options, kind, `${clock.now().toString(36)}-${process.pid}-${++count}`)
+        .then((link) => void current.set(kind, adoptLink(link)))
+        .finally(() => replacements.delete(kind));
+      replacements.set(kind, replacement);
     }
-    return current ?? spawner();
+    await replacement;
+    return spawner(kind);
+  }
+
+  /** Hands an entry to the spawner of its kind, at once if there is one. */
+  function hand(entry: RunEntry, to: (link: SpawnerLink) => void, failed: (thrown: unknown) => Outcome): void {
+    const kind = kindOf(entry.spec);
+    const known = current.get(kind);
+    if (known !== undefined) return to(known);
+    spawner(kind).then(to, (thrown: unknown) => entry.end({ ...lost(), outcome: failed(thrown) }));
   }
 
   async function close(stopExecutions: boolean): Promise<void> {
-    await replacement?.catch(() => {});
+    await Promise.allSettled(replacements.values());
     const entries = [...links].flatMap((link) => [...link.entries.values()]);
     if (!stopExecutions) return;
     const why = { by: "agent", reason: "the agent is stopped with its executions" };
@@ -165,28 +182,26 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
       continue;
     }
     adoptLink(link);
-    if (link.version === version && link.protocol === PROTOCOL && current === undefined) current = link;
+    if (link.version === version && link.protocol === PROTOCOL && !current.has(link.kind)) current.set(link.kind, link);
     else link.send({ t: "retire" });
   }
-  await spawner();
+  await spawner("processes");
 
   return {
     start(spec) {
-      const entry = new RunEntry(spec);
+      const entry = new RunEntry(spec, { isNew: true });
       // Too late: it stays in the journal as not started, and its handle open, until the process ends.
       if (closing !== undefined) return entry;
-      if (current !== undefined) current.start(entry);
-      else {
-        spawner().then(
-          (link) => link.start(entry),
-          (thrown: unknown) => entry.end({ ...lost(), outcome: { type: "spawnFailed", error: asError(thrown).message } }),
-        );
-      }
+      hand(
+        entry,
+        (link) => link.start(entry),
+        (thrown) => ({ type: "spawnFailed", error: asError(thrown).message }),
+      );
       return entry;
     },
     resume(spec) {
       const id = runId(spec);
-      const entry = new RunEntry(spec);
+      const entry = new RunEntry(spec, { isNew: false });
       for (const link of links) {
         const state = link.known.get(id);
         if (state === undefined) continue;
@@ -194,13 +209,14 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
         return entry;
       }
       const orphan = orphans.get(id);
-      if (orphan === undefined || orphan === "reboot") return orphan;
-      if (current !== undefined) resumeOrphan(current, entry);
-      else
-        spawner().then(
-          (link) => resumeOrphan(link, entry),
-          () => entry.end(lost()),
-        );
+      if (orphan === undefined) return undefined;
+      // What runs elsewhere does not go with this host.
+      if (!orphan.sameBoot && orphan.run.ended === undefined && kindOf(spec) === "processes") return "reboot";
+      hand(
+        entry,
+        (link) => resumeOrphan(link, entry),
+        () => lost().outcome,
+      );
       return entry;
     },
     noted(spec) {
@@ -209,7 +225,11 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
       if (books.size > 0) forgetBooks(ids);
     },
     extendAll(deadlineMono) {
-      for (const link of links) if (link.entries.size > 0) link.send({ t: "extendAll", deadlineMono });
+      for (const link of links) {
+        if (link.entries.size === 0) continue;
+        link.send({ t: "extendAll", deadlineMono });
+        for (const entry of link.entries.values()) entry.extendedWithAll(deadlineMono);
+      }
     },
     get running() {
       return [...links].reduce((sum, link) => sum + link.entries.size, 0);

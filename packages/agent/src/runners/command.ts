@@ -7,7 +7,6 @@ import { join } from "node:path";
 import { parseDuration } from "fleetcron-shared/base/duration";
 import { AppError } from "fleetcron-shared/base/errors";
 import { parseSize } from "fleetcron-shared/base/size";
-import type { Job } from "fleetcron-shared/model/job";
 import type { CommandSpec, LimitsSpec } from "fleetcron-shared/model/job-spec";
 import type { Limits, StartSpec, WatchSpec } from "../spawner/protocol.ts";
 import { DEFAULT_PATH } from "./default-path.ts";
@@ -27,10 +26,9 @@ export type PreparedCommand = Omit<StartSpec, keyof WatchSpec> & Pick<WatchSpec,
 /** `own` is whom the agent runs as (`process.getuid` and `getgid`). Throws AppError `run/user` when the job asks for another user and may not get it. */
 export async function prepareCommand(
   deps: { users: Users; own: { uid: number; gid: number } },
-  job: Pick<Job, "run">,
+  command: CommandSpec,
   context: CommandContext,
 ): Promise<PreparedCommand> {
-  const { command } = job.run;
   const { user, ids } = await identity(deps, command);
   const stdinPath = command.stdin === undefined ? undefined : join(context.folder, "stdin");
   if (stdinPath !== undefined) await writeFile(stdinPath, command.stdin ?? "", { mode: 0o600 });

@@ -9,10 +9,10 @@ import { Birthmarks } from "./birthmark.ts";
 import { type Cgroups, oomKillsOfHost } from "./cgroups.ts";
 import type { PassPoint } from "./kill-points.ts";
 import type { Libc } from "./libc.ts";
-import type { Logbook } from "./logbook.ts";
 import { ProcessTree, type TreeDeps } from "./process-tree.ts";
 import { ProcessTable } from "./processes.ts";
-import { encodeLine, type FromSpawner, type RunId, type RunState, type StartSpec, type ToSpawner } from "./protocol.ts";
+import { encodeLine, type FromSpawner, type RunId, type RunState, runId, type StartSpec } from "./protocol.ts";
+import type { Host, Served } from "./serve.ts";
 
 /** The longest that a burst of starts keeps everything else waiting. */
 const SLICE_MS = 10;
@@ -20,30 +20,20 @@ const LOOK_MS = 200;
 /** The kernel counts what it kills for memory; the end of it, which may have much to give back, is seen within so much time. */
 const OOM_IS_RECENT_MS = 1000;
 
-export type Host = {
-  receive(message: ToSpawner): void;
-  /** Another agent has connected (or none is): `send` takes whole lines from now on. Returns what runs and what has ended. */
-  connect(send: ((text: string) => void) | undefined): readonly RunState[];
+export type ProcessHost = Host & {
   /** Call it on SIGCHLD. */
   reap(): void;
-  /** Runs that have not ended, and ends that no agent has noted. */
-  readonly running: number;
-  readonly unnoted: number;
 };
 
-type Deps = {
+type Deps = Served & {
   readonly clock: Clock;
   readonly libc: Libc;
-  readonly logbook: Logbook;
   readonly cgroups: Cgroups;
   readonly passPoint: PassPoint;
   readonly ownPid: number;
-  readonly warn: (message: string) => void;
-  /** Called after each change of `running` and `unnoted`. */
-  readonly onChanged: () => void;
 };
 
-export function openHost(deps: Deps): Host {
+export function openHost(deps: Deps): ProcessHost {
   const { clock, libc, logbook } = deps;
   const trees = new Map<RunId, ProcessTree>();
   const byPid = new Map<number, ProcessTree>();
@@ -169,7 +159,7 @@ export function openHost(deps: Deps): Host {
           return startQueued();
         case "adopt":
           watch(new ProcessTree(treeDeps, message.spec)).adopt(message.started);
-          logbook.started(`${message.spec.execution}-${message.spec.attempt}`, message.started);
+          logbook.started(runId(message.spec), message.started);
           return lookSoon();
         case "kill":
           return trees.get(message.id)?.end({ type: "killed", by: message.by, reason: message.reason });
@@ -185,6 +175,8 @@ export function openHost(deps: Deps): Host {
           for (const id of message.ids) ends.delete(id);
           if (ends.size === 0 && trees.size === 0) logbook.trim();
           return deps.onChanged();
+        case "open":
+        case "reopen":
         case "retire":
           return;
       }

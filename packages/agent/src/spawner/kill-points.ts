@@ -1,8 +1,4 @@
-/**
- * The instants between the steps of an execution, by name. A test names one, and the process that passes it kills itself there, as a crash would: so each gap can
- * be shown to lose and repeat nothing. Where nobody names any, which is everywhere else, passing one is an empty call.
- */
-import { readFileSync, rmSync } from "node:fs";
+/** The instants between the steps of an execution, by name (base/kill-points.ts): agents and spawners can be made to die in each of them. */
 
 /** In the order in which an agent passes them. */
 export const AGENT_POINTS = [
@@ -50,21 +46,3 @@ export const SPAWNER_POINTS = [
 
 export type KillPoint = (typeof AGENT_POINTS)[number] | (typeof SPAWNER_POINTS)[number];
 export type PassPoint = (point: KillPoint) => void;
-
-/** `file` (FLEETCRON_KILL_AT) holds the name of a point. It is removed by the process that dies there, so that it happens once. */
-export function openKillPoints(file: string | undefined): PassPoint {
-  if (file === undefined) return () => {};
-  return (point) => {
-    if (nameIn(file) !== point) return;
-    rmSync(file);
-    process.kill(process.pid, "SIGKILL");
-  };
-}
-
-function nameIn(file: string): string | undefined {
-  try {
-    return readFileSync(file, "utf8");
-  } catch {
-    return undefined;
-  }
-}

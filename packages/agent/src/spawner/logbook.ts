@@ -7,7 +7,7 @@ import type { Ended, RunId, RunState, Started } from "./protocol.ts";
 
 const TRIM_BYTES = 1 << 20;
 
-type Line = { readonly boot: string } | { readonly id: RunId; readonly started?: Started; readonly ended?: Ended };
+type Line = { readonly boot: string } | RunState;
 
 export class Logbook {
   readonly #path: string;
@@ -30,6 +30,11 @@ export class Logbook {
 
   started(id: RunId, started: Started): void {
     this.#write({ id, started });
+  }
+
+  /** A session has begun, or has moved on. */
+  traced(id: RunId, trace: string): void {
+    this.#write({ id, trace });
   }
 
   /** Written with the next `flush`. */

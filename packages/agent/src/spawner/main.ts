@@ -1,22 +1,15 @@
 /**
  * The spawner: a small process of its own that starts, watches and ends the agent's processes, and outlives the agent: the next agent finds it by its socket and
- * hears from it how everything ended meanwhile. It imports nothing but Node's own modules, koffi and what is written for it; etcd is unknown here. Signals meant
- * for a whole service are ignored. It goes when no agent needs it and nothing runs.
+ * hears from it how everything ended meanwhile. It imports nothing but Node's own modules, koffi and what is written for it; etcd is unknown here.
  */
-import { closeSync, readdirSync, readFileSync, writeSync } from "node:fs";
-import { createServer, type Socket } from "node:net";
-import { join } from "node:path";
+import { closeSync, readdirSync, readFileSync } from "node:fs";
 import { systemClock } from "fleetcron-shared/base/clock";
+import { openKillPoints } from "fleetcron-shared/base/kill-points";
 import { findCgroupBase, openCgroups } from "./cgroups.ts";
 import { openHost } from "./host.ts";
-import { openKillPoints } from "./kill-points.ts";
 import { openLibc } from "./libc.ts";
-import { Logbook } from "./logbook.ts";
-import { createLineDecoder, encodeLine, PROTOCOL, type ToSpawner } from "./protocol.ts";
-import { socketAddress } from "./socket-address.ts";
+import { serve } from "./serve.ts";
 
-/** How long a spawner with nothing to do waits for the next agent. */
-const LINGER_MS = 5000;
 /** Linux' O_CLOEXEC, as in /proc/<pid>/fdinfo. */
 const CLOSE_ON_EXEC = 0o2000000;
 
@@ -33,75 +26,21 @@ function closeInherited(): void {
   }
 }
 
-/** `folder` holds the socket `<name>.sock` and the logbook `<name>.runs`. Says `ready` on standard output once it listens. */
 function main(folder: string, name: string, version: string, cgroup: string): void {
   closeInherited();
-  const clock = systemClock;
   const libc = openLibc();
   libc.becomeSubreaper();
-  const logbook = new Logbook(join(folder, `${name}.runs`), readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim());
-  const host = openHost({
-    clock,
-    libc,
-    logbook,
-    cgroups: openCgroups(cgroup === "off" ? undefined : findCgroupBase()),
-    passPoint: openKillPoints(process.env.FLEETCRON_KILL_AT),
-    ownPid: process.pid,
-    warn: (message) => process.stderr.write(`${message}\n`),
-    onChanged: goIfDone,
-  });
-  let agent: Socket | undefined;
-  let isRetired = false;
-  let cancelLinger = () => {};
-
-  function goIfDone(): void {
-    cancelLinger();
-    if (agent !== undefined && !isRetired) return;
-    if (host.running > 0 || (agent !== undefined && host.unnoted > 0)) return;
-    if (isRetired) go();
-    else cancelLinger = clock.after(LINGER_MS, go);
-  }
-
-  function go(): void {
-    server.close();
-    address.close();
-    logbook.close({ keep: host.unnoted > 0 });
-    process.exit(0);
-  }
-
-  function serve(socket: Socket): void {
-    agent?.destroy();
-    agent = socket;
-    const decode = createLineDecoder<ToSpawner>();
-    const gone = () => {
-      if (agent !== socket) return;
-      agent = undefined;
-      host.connect(undefined);
-      goIfDone();
-    };
-    socket.setEncoding("utf8");
-    socket.on("data", (text: string) => {
-      for (const message of decode(text)) {
-        if (message.t === "retire") isRetired = true;
-        host.receive(message);
-      }
-      if (isRetired) goIfDone();
-    });
-    socket.on("error", gone);
-    socket.on("close", gone);
-    socket.on("end", gone);
-    cancelLinger();
-    const runs = host.connect((text) => socket.write(text));
-    socket.write(encodeLine({ t: "hello", protocol: PROTOCOL, version, runs }));
-  }
-
-  for (const signal of ["SIGTERM", "SIGINT", "SIGHUP"] as const) process.on(signal, () => {});
+  const host = serve(systemClock, { folder, name, version, kind: "processes", exit: () => process.exit(0) }, (served) =>
+    openHost({
+      ...served,
+      clock: systemClock,
+      libc,
+      cgroups: openCgroups(cgroup === "off" ? undefined : findCgroupBase()),
+      passPoint: openKillPoints(process.env.FLEETCRON_KILL_AT),
+      ownPid: process.pid,
+    }),
+  );
   process.on("SIGCHLD", host.reap);
-  const address = socketAddress(folder, `${name}.sock`);
-  const server = createServer(serve);
-  server.listen(address.path, () => writeSync(1, "ready\n"));
-  // Nobody may come: the agent that started us can have died.
-  goIfDone();
 }
 
 const [, , folder = "", name = "", version = "", cgroup = ""] = process.argv;

@@ -1,10 +1,6 @@
 /**
- * One run of the spawner, from request to end. The first cause of an end wins: what ended it by force is its outcome, also when the process then exits with 0.
- * A forced end takes the whole tree, wherever its members went; an end by itself leaves background children alone, as cron does. Timeout and deadline are kept
- * here, by the monotonic clock, so they hold while the agent is stopped or dead, or etcd is away.
- *
- *     queued ──> running ──> ending (TERM sent) ──> killed (KILL sent)
- *        └──────────┴───────────────┴───────────────────┴──> ended
+ * One run of the spawner, from request to end. What ended it by force (lifespan.ts) is its outcome, also when the process then exits with 0. A forced end takes the
+ * whole tree, wherever its members went; an end by itself leaves background children alone, as cron does.
  */
 import type { Clock, MonoMs } from "fleetcron-shared/base/clock";
 import type { Outcome } from "fleetcron-shared/model/record";
@@ -13,14 +9,11 @@ import type { Birthmarks } from "./birthmark.ts";
 import { type Cgroups, killCgroup, oomKillsOf, pidsOfCgroup } from "./cgroups.ts";
 import { outcomeOf } from "./exit-status.ts";
 import type { Libc, Reaped, Usage } from "./libc.ts";
+import { Lifespan } from "./lifespan.ts";
 import { isAlive, type ProcessEntry, type ProcessTable, signal, startTicksOf } from "./processes.ts";
 import { type FromSpawner, type RunId, type RunState, runId, type Started, type StartSpec, type WatchSpec } from "./protocol.ts";
 import { spawnProcess } from "./spawn-process.ts";
 
-/** Before a deadline: TERM is sent this early … */
-const TERM_BEFORE_MS = 500;
-/** … and KILL at the latest this early, so that the tree is gone when the deadline passes. */
-const KILL_BEFORE_MS = 100;
 /** While members of a tree outlive its leader in a forced end, it is looked at this often … */
 const LOOK_MS = 20;
 /** … and after KILL at most this long: nothing here waits for ever, not even for a process that the kernel does not let go. */
@@ -42,38 +35,28 @@ export type TreeDeps = {
   readonly warn: (message: string) => void;
 };
 
-type State = "queued" | "running" | "ending" | "killed" | "ended";
-
 export class ProcessTree {
   readonly id: RunId;
   readonly spec: WatchSpec;
   readonly #deps: TreeDeps;
-  #state: State = "queued";
+  readonly #lifespan: Lifespan;
   /** `startTicks` is unknown until `tellStart`. */
   #started: Started | undefined;
   #isTold = true;
   /** Whether the kernel tells us of its end. */
   #isChild = true;
   #startedMono: MonoMs | undefined;
-  #timeoutAt: MonoMs = Number.POSITIVE_INFINITY;
-  #deadline: MonoMs;
-  /** The deadline belongs to an agent that is gone: only the next one may move it, by name. */
-  #held = false;
-  #killAt: MonoMs = Number.POSITIVE_INFINITY;
-  #cause: Outcome | undefined;
   #cgroup: string | undefined;
   #hasTriedCgroup = false;
   #timerSlackNs: number | undefined;
   #usage: Usage | undefined;
   #looking = false;
-  #wakeAt: MonoMs = Number.POSITIVE_INFINITY;
-  #cancelWake: () => void = () => {};
 
   constructor(deps: TreeDeps, spec: WatchSpec) {
     this.#deps = deps;
     this.id = runId(spec);
     this.spec = spec;
-    this.#deadline = spec.deadlineMono ?? Number.POSITIVE_INFINITY;
+    this.#lifespan = new Lifespan(deps.clock, spec, { term: () => this.#term(), kill: () => this.#kill() });
   }
 
   get pid(): number | undefined {
@@ -91,11 +74,11 @@ export class ProcessTree {
 
   /** queued → running, or → ended when it cannot or must not start. */
   start(spec: StartSpec): void {
-    if (this.#state !== "queued") return;
+    if (this.#lifespan.state !== "queued") return;
     const { clock, cgroups } = this.#deps;
     const startedAtMs = clock.now();
     const startedMono = clock.mono();
-    if (startedMono >= this.#deadline - TERM_BEFORE_MS) return this.#finish({ type: "lockLost" });
+    if (this.#lifespan.isTooLate) return this.#finish({ type: "lockLost" });
     if (spec.limits?.memoryBytes !== undefined) this.#cgroup = cgroups.limited(this.id, spec.limits.memoryBytes);
     this.#timerSlackNs = this.#deps.birthmarks.take();
     const result = spawnProcess(this.#deps, spec, { cgroup: this.#cgroup, timerSlackNs: this.#timerSlackNs });
@@ -106,7 +89,7 @@ export class ProcessTree {
 
   /** Tells of the start, unless the run is over by now: the start time of a process is as costly to learn as a short run, so the next ones are started before. */
   tellStart(): void {
-    if (this.#isTold || this.#started === undefined || this.#state === "ended") return;
+    if (this.#isTold || this.#started === undefined || this.#lifespan.state === "ended") return;
     this.#isTold = true;
     // A child that has not been reaped still has its start time.
     this.#started = { ...this.#started, startTicks: startTicksOf(this.#started.pid) ?? 0 };
@@ -117,24 +100,23 @@ export class ProcessTree {
   adopt(started: Started): void {
     const { clock } = this.#deps;
     this.#isChild = false;
+    this.#lifespan.hold();
     this.#run(started, clock.mono() - Math.max(0, clock.now() - started.startedAtMs));
   }
 
   #run(started: Started, startedMono: MonoMs): void {
-    this.#state = "running";
     this.#started = started;
     this.#startedMono = startedMono;
     const { caps } = this.#deps;
     const { logMaxBytes } = this.spec;
     if (logMaxBytes !== undefined) for (const path of this.#logs) caps.add(path, logMaxBytes);
-    if (this.spec.timeoutMs > 0) this.#timeoutAt = startedMono + this.spec.timeoutMs;
-    this.#advance();
+    this.#lifespan.begin(startedMono);
   }
 
   /** The leader, a child of ours, has ended. */
   exited(status: Reaped): void {
     this.#usage = status.usage;
-    if (this.#cause !== undefined) return this.#finishWhenGone();
+    if (this.#lifespan.cause !== undefined) return this.#finishWhenGone();
     const inCgroup = this.#cgroup !== undefined && oomKillsOf(this.#cgroup) > 0;
     const killedForMemory = status.signal !== undefined && (inCgroup || this.#deps.hostKilledForMemory());
     this.#finish(outcomeOf(status, { limits: this.spec.limits, killedForMemory }));
@@ -143,7 +125,7 @@ export class ProcessTree {
   /** Looked at now and then: what is older than a moment gets a cgroup, and the end of what is not our child is found. */
   look(): void {
     this.tellStart();
-    if (this.#started === undefined || this.#state !== "running") return;
+    if (this.#started === undefined || this.#lifespan.state !== "running") return;
     if (!this.#isChild && !isAlive(this.#started)) return this.#finish({ type: "lost", why: "supervisor" });
     const age = this.#deps.clock.mono() - (this.#startedMono ?? 0);
     if (this.#hasTriedCgroup || age < CGROUP_AFTER_MS) return;
@@ -151,61 +133,30 @@ export class ProcessTree {
     this.#cgroup ??= this.#deps.cgroups.enter(this.id, () => this.#members().map(({ pid }) => pid));
   }
 
-  /** running → ending: TERM to the tree, KILL after the grace (at most `maxGraceMs`). A later cause changes nothing but may hasten the KILL. */
-  end(cause: Outcome, maxGraceMs = Number.POSITIVE_INFINITY): void {
-    if (this.#state === "ended") return;
-    if (this.#state === "queued") return this.#finish(cause);
-    this.#killAt = Math.min(this.#killAt, this.#deps.clock.mono() + Math.min(this.spec.killGraceMs, maxGraceMs));
-    if (this.#state === "running") {
-      this.#state = "ending";
-      this.#cause = cause;
-      this.#signalTree("SIGTERM");
-      // A stopped process takes TERM only when it goes on.
-      this.#signalTree("SIGCONT");
-      if (!this.#isChild) this.#finishWhenGone();
-    }
-    this.#advance();
+  /** Ends the run by force; the tree has its grace (at most `maxGraceMs`). */
+  end(cause: Outcome, maxGraceMs?: number): void {
+    if (this.#lifespan.state === "queued") this.#finish(cause);
+    else this.#lifespan.end(cause, maxGraceMs);
   }
 
-  /** Moves the deadline of a run that has one. One that has passed stays passed: what comes later belongs to another lock. */
   extend(deadline: MonoMs, options: { byName: boolean }): void {
-    if (this.#deadline === Number.POSITIVE_INFINITY || this.#deps.clock.mono() >= this.#deadline) return;
-    if (options.byName) this.#held = false;
-    if (this.#held) return;
-    this.#deadline = deadline;
-    this.#advance();
+    this.#lifespan.extend(deadline, options);
   }
 
-  /** Another agent is here: the lock under this run is not its own yet. */
   hold(): void {
-    this.#held = true;
+    this.#lifespan.hold();
   }
 
-  /** Does what is due now and sets one timer for what is due next. A timer that is too early only comes back here. */
-  #advance(): void {
-    const now = this.#deps.clock.mono();
-    if (this.#state === "running") {
-      const termAt = this.#deadline - TERM_BEFORE_MS;
-      if (now < Math.min(this.#timeoutAt, termAt)) return this.#wake(Math.min(this.#timeoutAt, termAt), now);
-      this.end(termAt <= this.#timeoutAt ? { type: "lockLost" } : { type: "timeout", afterMs: this.spec.timeoutMs });
-    } else if (this.#state === "ending") {
-      const killAt = Math.min(this.#killAt, this.#deadline - KILL_BEFORE_MS);
-      if (now < killAt) return this.#wake(killAt, now);
-      this.#state = "killed";
-      this.#killAt = now;
-      this.#signalTree("SIGKILL");
-      this.#finishWhenGone();
-    }
+  #term(): void {
+    this.#signalTree("SIGTERM");
+    // A stopped process takes TERM only when it goes on.
+    this.#signalTree("SIGCONT");
+    if (!this.#isChild) this.#finishWhenGone();
   }
 
-  #wake(at: MonoMs, now: MonoMs): void {
-    if (at >= this.#wakeAt || at === Number.POSITIVE_INFINITY) return;
-    this.#cancelWake();
-    this.#wakeAt = at;
-    this.#cancelWake = this.#deps.clock.after(at - now, () => {
-      this.#wakeAt = Number.POSITIVE_INFINITY;
-      this.#advance();
-    });
+  #kill(): void {
+    this.#signalTree("SIGKILL");
+    this.#finishWhenGone();
   }
 
   /** The rest of the tree has its grace too; after KILL whoever still appears is killed as well. */
@@ -214,13 +165,14 @@ export class ProcessTree {
     this.#looking = true;
     const look = () => {
       const left = this.#members();
-      const overdue = this.#state === "killed" && this.#deps.clock.mono() >= this.#killAt + GONE_WITHIN_MS;
+      const { killedAt } = this.#lifespan;
+      const overdue = killedAt !== undefined && this.#deps.clock.mono() >= killedAt + GONE_WITHIN_MS;
       if (left.length === 0 || overdue) {
         for (const { pid, state } of left)
           this.#deps.warn(`process ${pid} of run ${this.id} (state ${state}) does not end although it was killed`);
-        return this.#finish(this.#cause ?? { type: "lost", why: "supervisor" });
+        return this.#finish(this.#lifespan.cause ?? { type: "lost", why: "supervisor" });
       }
-      if (this.#state === "killed") this.#signalTree("SIGKILL");
+      if (killedAt !== undefined) this.#signalTree("SIGKILL");
       this.#deps.clock.after(LOOK_MS, look);
     };
     look();
@@ -245,9 +197,8 @@ export class ProcessTree {
   }
 
   #finish(outcome: Outcome): void {
-    if (this.#state === "ended") return;
-    this.#state = "ended";
-    this.#cancelWake();
+    if (this.#lifespan.state === "ended") return;
+    this.#lifespan.finish();
     if (this.#timerSlackNs !== undefined) this.#deps.birthmarks.release(this.#timerSlackNs);
     if (this.#cgroup !== undefined) this.#deps.cgroups.leave(this.#cgroup);
     for (const path of this.#logs) this.#deps.caps.remove(path);

@@ -1,9 +1,11 @@
 /**
- * What the agent and its spawner say to each other: one JSON object per line over a unix socket in the agent's data folder. The spawner outlives the agent; the
- * next agent connects to the same socket and is told by `hello` what runs and what has ended meanwhile. Nothing here knows etcd.
+ * What the agent and the programs that outlive it say to each other: one JSON object per line over a unix socket in the agent's data folder. There are two: the
+ * spawner has the processes of this host, the session host (../runners/session-host.ts) what runs elsewhere. The next agent connects to the same sockets and is
+ * told by `hello` what runs and what has ended meanwhile. Nothing here knows etcd.
  */
 import type { EpochMs, MonoMs } from "fleetcron-shared/base/clock";
 import type { Outcome } from "fleetcron-shared/model/record";
+import type { SessionEnd, SessionSpec } from "../runners/runner.ts";
 import type { Ids, Usage } from "./libc.ts";
 
 /** Changes when an older spawner would misunderstand. A spawner of another version keeps what it runs, and gets nothing new. */
@@ -49,21 +51,33 @@ export type StartSpec = WatchSpec & {
   readonly stdinPath?: string;
 };
 
-/** A process in a way that a reused pid cannot forge: `startTicks` is its start time since boot as in /proc/<pid>/stat. */
+/** What a runner is to do elsewhere. Whole also when it is only to be watched over: a session host that takes over must be able to go there. */
+export type SessionStart = WatchSpec & { readonly session: SessionSpec };
+
+/** A process in a way that a reused pid cannot forge: `startTicks` is its start time since boot as in /proc/<pid>/stat. Of a session: both 0. */
 export type Started = { readonly pid: number; readonly startTicks: number; readonly startedAtMs: EpochMs };
 
-export type Ended = { readonly outcome: Outcome; readonly endedAtMs: EpochMs; readonly durationMs: number; readonly usage?: Usage };
+export type Ended = { readonly outcome: Outcome; readonly endedAtMs: EpochMs; readonly durationMs: number; readonly usage?: Usage } & Pick<
+  SessionEnd,
+  "hosts" | "retryAfterMs"
+>;
 
 /** `<execution>-<attempt>`. */
 export type RunId = string;
 
-/** One attempt as a spawner knows it. */
-export type RunState = { readonly id: RunId; readonly started?: Started; readonly ended?: Ended };
+/** A spawner has processes, a session host sessions. */
+export type RunKind = "processes" | "sessions";
+
+/** One attempt as a spawner knows it. `trace`: what a session's runner needs to find it again at the other end. */
+export type RunState = { readonly id: RunId; readonly started?: Started; readonly trace?: string; readonly ended?: Ended };
 
 export type ToSpawner =
   | { readonly t: "start"; readonly spec: StartSpec }
   /** Watch over a process whose spawner died: its end will be seen, its exit status not. */
   | { readonly t: "adopt"; readonly spec: WatchSpec; readonly started: Started }
+  | { readonly t: "open"; readonly spec: SessionStart }
+  /** Go on with a session whose host died; whether it had begun is unknown when there is no `trace`. */
+  | { readonly t: "reopen"; readonly spec: SessionStart; readonly state: RunState }
   | { readonly t: "kill"; readonly id: RunId; readonly by: string; readonly reason: string }
   | { readonly t: "extend"; readonly id: RunId; readonly deadlineMono: MonoMs }
   | { readonly t: "extendAll"; readonly deadlineMono: MonoMs }
@@ -74,7 +88,14 @@ export type ToSpawner =
   | { readonly t: "retire" };
 
 export type FromSpawner =
-  | { readonly t: "hello"; readonly protocol: number; readonly version: string; readonly runs: readonly RunState[] }
+  /** `kind` is absent in what an older version says: it has processes. */
+  | {
+      readonly t: "hello";
+      readonly protocol: number;
+      readonly version: string;
+      readonly kind?: RunKind;
+      readonly runs: readonly RunState[];
+    }
   | { readonly t: "started"; readonly id: RunId; readonly started: Started }
   /** `started`: of a run that was over before its start was told. */
   | { readonly t: "ended"; readonly id: RunId; readonly started?: Started; readonly ended: Ended };

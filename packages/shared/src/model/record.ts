@@ -1,5 +1,6 @@
 /** What ended, was skipped or was lost: the execution record and its closed unions. One per attempt or skipped tick. */
 
+import type { FailureCode } from "./failures.ts";
 import type { ExecutionResult } from "./result.ts";
 
 /** How an attempt ended; the first cause wins. */
@@ -11,6 +12,10 @@ export type Outcome =
   | { readonly type: "killed"; readonly by: string; readonly reason: string }
   | { readonly type: "oom" }
   | { readonly type: "spawnFailed"; readonly error: string }
+  /** A host, server or cluster could not be reached: nothing was begun there. */
+  | { readonly type: "unreachable"; readonly error: string }
+  /** A session failed other than by an exit code; `code` is a row of FAILURES. */
+  | { readonly type: "failed"; readonly code: FailureCode; readonly error: string }
   | { readonly type: "lost"; readonly why: LostWhy }
   | { readonly type: "lockLost" }
   | { readonly type: "skipped"; readonly reason: SkipReason; readonly detail?: string }
@@ -18,9 +23,9 @@ export type Outcome =
 
 /**
  * `agentStopped`: the agent died before it started the process; `supervisor`: the process that waited for it was killed, so nobody knows how it ended;
- * `nodeGone`: the node's session ended and did not return in time; `reboot`: the host was started again meanwhile.
+ * `session`: the session that followed it is gone, and it cannot be found again at the other end; `nodeGone`: the node's session ended and did not return in time; `reboot`: the host was started again meanwhile.
  */
-export type LostWhy = "agentStopped" | "supervisor" | "nodeGone" | "reboot";
+export type LostWhy = "agentStopped" | "supervisor" | "session" | "nodeGone" | "reboot";
 export type SkipReason = "overlap" | "isolated" | "drained" | "capacity" | "misfireSkip" | "cancelled" | "policy" | "secrets" | "diskFull";
 export type MissReason = "nodeOffline" | "noMatchingNode" | "misfireWindow" | "unknown";
 
@@ -50,6 +55,10 @@ export type ExecutionRecord = {
   readonly nodeId: string;
   readonly hostname: string;
   readonly user?: string;
+  /** Of an ssh job: where it ran. */
+  readonly host?: string;
+  /** Of one of several hosts: the execution that it belongs to, whose own record counts for statistics, messages and pipelines. */
+  readonly partOf?: string;
   readonly name: string;
   /** What was run, as one line for people. */
   readonly command?: string;
@@ -86,6 +95,8 @@ export function outcomeWord(outcome: Outcome): string {
       return `signal:${outcome.name}`;
     case "lost":
       return `lost:${outcome.why}`;
+    case "failed":
+      return `failed:${outcome.code}`;
     case "skipped":
     case "missed":
       return `${outcome.type}:${outcome.reason}`;
