@@ -37,9 +37,10 @@ test("docs/states.md has the edges of an execution, and every outcome's word", (
   const words = [
     ...[...source.matchAll(/readonly type: "(\w+)"/g)]
       .map((match) => match[1])
-      .filter((type) => !["exit", "signal", "lost", "skipped", "missed"].includes(type ?? "")),
+      .filter((type) => !["exit", "signal", "failed", "lost", "skipped", "missed"].includes(type ?? "")),
     "exit:<code>",
     "signal:<NAME>",
+    "failed:<code>",
     ...union("LostWhy").map((why) => `lost:${why}`),
     ...union("SkipReason").map((reason) => `skipped:${reason}`),
     ...union("MissReason").map((reason) => `missed:${reason}`),

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { ERROR_TABLE, type ErrorRow } from "fleetcron-shared/base/error-table";
+import { FAILURES, type Failure } from "fleetcron-shared/model/failures";
 import { jobFileSchema } from "fleetcron-shared/model/job-json-schema";
 
 const docs = join(import.meta.dirname, "../docs");
@@ -20,6 +21,7 @@ export const GENERATED: Readonly<Record<string, () => string>> = {
   "jobs.md": jobTables,
   "notifications.md": channelTables,
   "pipelines.md": pipelineTables,
+  "runners.md": failureTable,
 };
 
 /** A document with its generated part renewed. */
@@ -36,6 +38,13 @@ function errorTable(): string {
     ([code, { status, exit, retry, means }]) => `| \`${code}\` | ${status} | ${exit} | ${retry ? "yes" : "no"} | ${means} |`,
   );
   return ["| code | status | exit | retry | means |", "| --- | --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+function failureTable(): string {
+  const rows = Object.entries<Failure>(FAILURES).map(
+    ([code, { retry, means, todo }]) => `| \`${code}\` | ${retry ? "yes" : "no"} | ${means} | ${todo} |`,
+  );
+  return ["| code | retried | means | what to do |", "| --- | --- | --- | --- |", ...rows].join("\n");
 }
 
 /** One table per object of the job file's schema, outermost first. */

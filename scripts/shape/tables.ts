@@ -14,6 +14,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "shared/model": ["shared/base"],
   "shared/wire": ["shared/base", "shared/model"],
   "shared/store": ["shared/base", "shared/model", "shared/wire"],
+  "shared/ssh": ["shared/base", "shared/model"],
+  // What the programs share when they call out.
+  "shared/net": ["shared/base"],
 
   // A stage hands on to later ones: it may call them, and be handed their values; against the way it may only know types (TYPES_ONLY).
   "agent/watch": ["shared", "agent/plan", "agent/run"],
@@ -24,9 +27,9 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "agent/secrets": ["shared", "agent/logs"],
   "agent/fire": ["shared", "agent/plan", "agent/run", "agent/report", "agent/logs", "agent/policy", "agent/secrets"],
   "agent/run": ["shared", "agent/plan", "agent/runners", "agent/spawner", "agent/report", "agent/logs", "agent/policy", "agent/secrets"],
-  "agent/runners": ["shared", "agent/spawner", "agent/run", "agent/logs"],
+  "agent/runners": ["shared", "agent/spawner", "agent/run", "agent/logs", "agent/secrets"],
   // A program of its own, that the agent talks to; it looks after logs as long as they grow.
-  "agent/spawner": ["shared", "agent/logs"],
+  "agent/spawner": ["shared", "agent/logs", "agent/runners"],
   "agent/report": ["shared", "agent/run"],
   "agent/src": ["shared", "agent"],
 
@@ -39,14 +42,18 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "master/triggers": ["shared", "master/common", "master/ops", "master/leader", "master/notify", "master/pipelines"],
   "master/http": ["shared", "master/common", "master/ops"],
   "master/client": ["shared", "master/common", "master/http"],
+  // Agents on other hosts; their settings are checked as the agent does.
+  "master/install": ["shared", "agent/src"],
   // `serve` and `up` start the master (master/src) and the agents.
-  "master/cli": ["shared", "master/common", "master/client", "master/http", "master/src", "agent"],
+  "master/cli": ["shared", "master/common", "master/client", "master/install", "master/http", "master/src", "agent"],
   "master/src": ["shared", "master", "agent/src"],
   "master/web": ["master/client"],
 };
 
 /** Top-level files of a package that hold its own vocabulary, for every folder of it. */
-export const COMMON_FILES: Readonly<Record<string, readonly string[]>> = { master: ["job-ref.ts", "timetable.ts", "views.ts"] };
+export const COMMON_FILES: Readonly<Record<string, readonly string[]>> = {
+  master: ["job-ref.ts", "kill-points.ts", "timetable.ts", "views.ts"],
+};
 
 /** Folders that may only import types from another: the value would tie them together at run time. */
 export const TYPES_ONLY: readonly { readonly from: string; readonly to: string; readonly why: string }[] = [
@@ -54,6 +61,7 @@ export const TYPES_ONLY: readonly { readonly from: string; readonly to: string; 
   { from: "master/ops", to: "master/http", why: "an operation answers in the API's shapes, it does not know the server" },
   { from: "agent/watch", to: "agent/run", why: "orders pass through `fire`" },
   { from: "agent/run", to: "agent/plan", why: "an execution does not ask when things are due" },
+  { from: "agent/spawner", to: "agent/runners", why: "the protocol names what a session is made of; the spawner knows no runner" },
   { from: "agent/runners", to: "agent/run", why: "a runner fills the port of `run`, it does not call it" },
   { from: "agent/report", to: "agent/run", why: "`report` delivers what `run` hands over, it does not call it" },
 ];
@@ -69,8 +77,11 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   nodemailer: ["master/src/notify/"],
   "node:sqlite": ["agent/src/run/"],
   "node:child_process": ["agent/src/run/", "agent/src/runners/", "master/src/cli/"],
+  ssh2: ["shared/src/ssh/"],
+  "ssh-config": ["shared/src/ssh/"],
   koffi: ["agent/src/spawner/libc.ts"],
   "node:timers": ["shared/src/base/clock.ts"],
+  undici: ["agent/src/runners/http/"],
   ava: [],
   "fast-check": [],
 };
@@ -87,6 +98,7 @@ export type Ban = {
 const MAINS = {
   "packages/agent/src/main.ts": "the agent's entry",
   "packages/agent/src/spawner/main.ts": "the spawner process's entry",
+  "packages/agent/src/runners/main.ts": "the session host process's entry",
   "packages/master/src/main.ts": "the master's and the CLI's entry",
 };
 

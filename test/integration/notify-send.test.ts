@@ -2,9 +2,9 @@ import test from "ava";
 import { systemClock } from "fleetcron-shared/base/clock";
 import type { ChannelSpec } from "fleetcron-shared/model/channel";
 import type { Delivery } from "fleetcron-shared/model/notice";
-import { createAddressPolicy } from "../../packages/master/src/notify/address-policy.ts";
 import { signature } from "../../packages/master/src/notify/formats/webhook.ts";
 import { type SendDeps, send } from "../../packages/master/src/notify/send.ts";
+import { createAddressPolicy } from "../../packages/master/src/notify/target-addresses.ts";
 import { type Reply, startHttpTarget, startMailTarget, startSilentTarget } from "../support/targets.ts";
 
 const TOKEN = "tok3n-that-nobody-may-see";

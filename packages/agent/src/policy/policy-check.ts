@@ -5,6 +5,7 @@ import type { CommandSpec } from "fleetcron-shared/model/job-spec";
 import { DEFAULT_PATH } from "../runners/default-path.ts";
 import type { Policy, PolicyField } from "./policy-file.ts";
 import { matchesPath, matchesText, resolveProgram } from "./program-path.ts";
+import { checkReach, identityFiles } from "./reach-check.ts";
 
 /** Variables with which a job could make an allowed program run something else; those that sudo takes away or sets itself. */
 const LOADER_VARIABLES =
@@ -29,6 +30,7 @@ export function violations(policy: Policy, own: Own, job: PolicyJob, env: Readon
     refuse("maxTimeout", `the job ${has}; give it one of at most ${formatDuration(maxTimeoutMs)}`);
   }
   checkSecrets(policy, job, refuse);
+  checkReach(policy, job.run, { ...job.env, ...env }, refuse);
   const { command } = job.run;
   if (command !== undefined) {
     checkUser(policy, own, command, refuse);
@@ -55,12 +57,15 @@ function checkUser({ users, unixGroups = [] }: Policy, own: Own, command: Comman
 function checkSecrets(policy: Policy, job: PolicyJob, refuse: Refuse): void {
   const files = policy.secretFiles ?? (policy.users === undefined ? undefined : []);
   const variables = policy.secretEnv ?? (policy.users === undefined ? undefined : []);
+  const refuseFile = (what: string, file: string) => {
+    if (files === undefined) return;
+    const resolved = resolveProgram(file, { path: "", cwd: undefined });
+    if ("problem" in resolved || !matchesPath(files, resolved.file))
+      refuse(policy.secretFiles === undefined ? "users" : "secretFiles", `${what} may not be read from ${file} on this host`);
+  };
+  for (const { place, file } of identityFiles(job.run)) refuseFile(place, file);
   for (const [name, { file, env }] of Object.entries(job.secrets)) {
-    if (file !== undefined && files !== undefined) {
-      const resolved = resolveProgram(file, { path: "", cwd: undefined });
-      if ("problem" in resolved || !matchesPath(files, resolved.file))
-        refuse(policy.secretFiles === undefined ? "users" : "secretFiles", `secrets.${name} may not be read from ${file} on this host`);
-    }
+    if (file !== undefined) refuseFile(`secrets.${name}`, file);
     if (env !== undefined && variables !== undefined && !variables.some((one) => matchesText(one, env)))
       refuse(policy.secretEnv === undefined ? "users" : "secretEnv", `secrets.${name} may not be taken from the agent's variable ${env}`);
   }

@@ -1,6 +1,6 @@
 /**
  * `policy.yaml`: what this host lets jobs do, whatever etcd says (docs/policy.md). Owns its form and whom it is trusted from: a file that
- * others could change is refused. An absent field restricts nothing. Nothing here needs etcd.
+ * others could change is refused. An absent field restricts nothing, but for `networks`, which allows. Nothing here needs etcd.
  */
 import { closeSync, fstatSync, openSync, readFileSync, type Stats } from "node:fs";
 import { parseDuration } from "fleetcron-shared/base/duration";
@@ -8,10 +8,21 @@ import { AppError, asError, type Issue } from "fleetcron-shared/base/errors";
 import { readYaml } from "fleetcron-shared/base/yaml-source";
 import { checkShape, choice, expected, fields, flag, list, toIssue } from "fleetcron-shared/base/zod-issues";
 import { absolutePath, durationField, ENV_NAME_PATTERN, pattern, regexText, userName } from "fleetcron-shared/model/job-fields";
+import { isNetworkEntry } from "fleetcron-shared/net/address-policy";
 import { z } from "zod";
 
 const groupPattern = pattern("a job group", /^[a-z0-9*][a-z0-9._*-]{0,62}$/, "as in group/id; * stands for any text, as in team-*");
 const envPattern = ENV_NAME_PATTERN.source.replace("[A-Za-z_]", "[A-Za-z_*]").replace("[A-Za-z0-9_]", "[A-Za-z0-9_*]");
+const hostPattern = pattern(
+  "a host pattern",
+  /^[A-Za-z0-9_*:%][A-Za-z0-9_*.:%-]{0,252}$/,
+  "a name or address without user and port; * stands for any text, as in *.db.example",
+);
+const namespacePattern = pattern("a namespace", /^[a-z0-9*][a-z0-9*-]{0,62}$/, "* stands for any text, as in team-*");
+const networkHint = "private (all that are not public), an address, or a network such as 10.1.0.0/16";
+const network = z
+  .string({ error: expected("a network", networkHint) })
+  .refine(isNetworkEntry, { error: expected("a network", networkHint) });
 const year = 365 * 86_400_000;
 
 const policySchema = fields({
@@ -26,6 +37,9 @@ const policySchema = fields({
   maxTimeout: durationField(1000, year).exactOptional(),
   secretFiles: list(absolutePath, "paths").exactOptional(),
   secretEnv: list(pattern("a variable name", new RegExp(envPattern), "* stands for any text"), "variable names").exactOptional(),
+  networks: list(network, "networks").exactOptional(),
+  sshHosts: list(hostPattern, "host patterns").exactOptional(),
+  namespaces: list(namespacePattern, "namespaces").exactOptional(),
 });
 
 type Fields = z.output<typeof policySchema>;

@@ -12,6 +12,8 @@ import { matchesPath, resolveProgram } from "./program-path.ts";
 const META = { group: "db", id: "backup", revision: 1, createdAt: "2027-01-01T00:00:00Z", updatedAt: "2027-01-01T00:00:00Z" };
 const job = (command: CommandSpec, more: Partial<JobSpec> = {}, group = "db") =>
   compileJob({ ...META, group, submittedAt: META.createdAt }, { rules: [{ mode: "manyonce" }], timeout: "10m", ...more, run: { command } });
+const jobOf = (run: JobSpec["run"], more: Partial<JobSpec> = {}) =>
+  compileJob({ ...META, submittedAt: META.createdAt }, { rules: [{ mode: "manyonce" }], timeout: "10m", ...more, run });
 const check = (yaml: string, of: ReturnType<typeof job>, env = {}) =>
   violations(parsePolicy(yaml, "p.yaml"), { userNames: ["fleet", "990"] }, of, env);
 const ok = { argv: ["/usr/bin/id"], user: "postgres" };
@@ -69,6 +71,52 @@ test("commands: argv by the file it stands for, scripts only when they are allow
   for (const script of ["backup-db; id", "backup-db\nid", "x backup-db"])
     t.regex(check(some, job({ script })).join(), /none of those/, script);
   t.regex(check(some, job({ script: "backup-db", shell: ["/tmp/sh", "-c"] })).join(), /default shell/);
+});
+
+test("ssh: hosts as listed, whatever their case, user or port; keys as secretFiles says", (t) => {
+  const ssh = (...hosts: string[]) => jobOf({ ssh: { hosts, script: "id" } });
+  t.deepEqual(check("{}", ssh("root@anywhere:2222")), []);
+  const yaml = "sshHosts: ['*.db.example', web1, '10.0.*', 'fd00:*']";
+  t.deepEqual(check(yaml, ssh("root@A.db.example:2222", "WEB1", "10.0.3.4", "u@[fd00::1]:22")), []);
+  t.deepEqual(check(yaml, ssh("web1", "root@db.example.evil.example:22")), [
+    'p.yaml:1 (sshHosts): jobs may not reach "db.example.evil.example" by ssh from this host',
+  ]);
+  for (const host of ["web11", "xweb1", "-oProxyCommand=id", "web1@evil", "10.1.0.1"]) t.is(check(yaml, ssh(host)).length, 1, host);
+  t.is(check("sshHosts: []", ssh("web1")).length, 1);
+  t.regex(check("runners: [http]", ssh("web1")).join(), /runner "ssh"/);
+  const keyed = jobOf({ ssh: { hosts: ["web1"], script: "id", auth: { key: "/etc/hostname" } } });
+  t.regex(check("secretFiles: [/opt/]", keyed).join(), /secretFiles\): run\.ssh\.auth\.key may not be read from \/etc\/hostname/);
+  t.deepEqual(check("secretFiles: [/etc/host*]", keyed), []);
+  t.is(check("users: []", keyed).length, 1, "as for the files of secrets");
+});
+
+test("kubernetes: the namespace of the field and of the manifest must be listed, and be known beforehand", (t) => {
+  const manifest = (namespace: string) => `apiVersion: batch/v1\nkind: Job\nmetadata: { name: x${namespace} }\n`;
+  const kube = (text: string, namespace?: string) =>
+    jobOf({ kubernetes: { manifest: manifest(text), ...(namespace === undefined ? {} : { namespace }) } }, { env: { TEAM: "team-a" } });
+  t.deepEqual(check("{}", kube("")), []);
+  const yaml = "namespaces: ['team-*', build]";
+  t.deepEqual(check(yaml, kube(", namespace: team-a")), []);
+  t.deepEqual(check(yaml, kube("", "build")), []);
+  t.deepEqual(check(yaml, kube(', namespace: "${TEAM}"')), []);
+  t.regex(check(yaml, kube(', namespace: "${TEAM}"'), { TEAM: "kube-system" }).join(), /namespace "kube-system" from this host/);
+  t.regex(check(yaml, kube("")).join(), /names no Kubernetes namespace.*give run\.kubernetes\.namespace/);
+  t.regex(check(yaml, kube(", namespace: kube-system", "build")).join(), /namespace "kube-system"/, "the manifest's own counts too");
+  t.regex(check(yaml, kube("", "${FLEETCRON_NODE}")).join(), /cannot be told before the job runs/);
+  const image = { kind: "Deployment", name: "a", container: "a", image: "a" } as const;
+  t.is(check(yaml, jobOf({ kubernetes: { setImage: image } })).length, 1);
+  t.deepEqual(check(yaml, jobOf({ kubernetes: { setImage: image, namespace: "build" } })), []);
+});
+
+test("http: networks are addresses; client keys as secretFiles says", (t) => {
+  const http = jobOf({ http: { url: "https://10.0.0.1/", tls: { key: "/etc/hostname", cert: "/etc/hostname" } } });
+  t.deepEqual(check("networks: [10.0.0.0/8, '::1', private, 127.0.0.1]", http), []);
+  t.is(check("secretFiles: []", http).length, 2);
+  t.regex(
+    issuesOf(() => parsePolicy("networks: [10.0.0.0/33, example.org]", "p.yaml")).join(),
+    /found "10\.0\.0\.0\/33"; a network is expected.*found "example\.org"; a network is expected \(private/,
+  );
+  t.deepEqual(parsePolicy("networks: [private]", "p.yaml").networks, ["private"]);
 });
 
 test("paths are compared by their real folder", (t) => {

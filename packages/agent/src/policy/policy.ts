@@ -14,6 +14,10 @@ const DEFAULT_FILE = "/etc/fleetcron/policy.yaml";
 export type PolicyGuard = {
   /** Which rules the job breaks on this host, in words; undefined when it may run. `env`: further variables, of an order. */
   refusal(job: Job, env?: Readonly<Record<string, string>>): string | undefined;
+  /** Where it is, or would be. */
+  readonly file: string;
+  /** The networks, as CIDR, that http jobs may reach on this host although they are not public. */
+  networks(): readonly string[];
   /** Reads the file again. */
   reload(): void;
 };
@@ -31,6 +35,8 @@ export function openPolicy(deps: { log: Log; own: { uid: number } }, options: { 
       const broken = policy === undefined ? [] : violations(policy, own, job, env);
       return broken.length === 0 ? undefined : broken.join("; ");
     },
+    file,
+    networks: () => policy?.networks ?? [],
     reload() {
       try {
         const next = readPolicy(file, deps.own.uid);

@@ -2,9 +2,10 @@ import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from "node
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import test from "ava";
-import { createAddressPolicy, isAllowEntry } from "./address-policy.ts";
+import { isAllowEntry } from "fleetcron-shared/net/address-policy";
 import { openSecrets } from "./secrets.ts";
 import { patience } from "./send.ts";
+import { createAddressPolicy } from "./target-addresses.ts";
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
   "public.example": ["93.184.216.34"],

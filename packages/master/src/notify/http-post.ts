@@ -7,8 +7,8 @@ import { request as requestHttps } from "node:https";
 import { isIP, type LookupFunction } from "node:net";
 import type { Clock } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
-import type { AddressPolicy } from "./address-policy.ts";
 import type { Post } from "./formats/format.ts";
+import type { AddressPolicy } from "./target-addresses.ts";
 
 export type HttpAnswer = {
   readonly status: number;

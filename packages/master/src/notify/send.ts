@@ -4,7 +4,6 @@ import type { ErrorCode } from "fleetcron-shared/base/error-table";
 import { AppError, asAppError } from "fleetcron-shared/base/errors";
 import type { ChannelSpec } from "fleetcron-shared/model/channel";
 import type { Delivery } from "fleetcron-shared/model/notice";
-import type { AddressPolicy } from "./address-policy.ts";
 import { dingtalkPost, dingtalkRefusal } from "./formats/dingtalk.ts";
 import { mailOf } from "./formats/email.ts";
 import { feishuPost, feishuRefusal } from "./formats/feishu.ts";
@@ -16,6 +15,7 @@ import { type HttpAnswer, httpPost } from "./http-post.ts";
 import { messageOf } from "./message.ts";
 import { openSecrets, type SecretSource, type SecretsInUse } from "./secrets.ts";
 import { sendMail } from "./smtp.ts";
+import type { AddressPolicy } from "./target-addresses.ts";
 import { cut } from "./words.ts";
 
 export type SendDeps = {

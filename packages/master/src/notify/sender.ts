@@ -3,9 +3,9 @@ import { lookup } from "node:dns/promises";
 import type { Clock } from "fleetcron-shared/base/clock";
 import type { ChannelSpec } from "fleetcron-shared/model/channel";
 import type { Delivery } from "fleetcron-shared/model/notice";
-import { createAddressPolicy } from "./address-policy.ts";
 import type { SecretSource } from "./secrets.ts";
 import { type Sent, send } from "./send.ts";
+import { createAddressPolicy } from "./target-addresses.ts";
 
 /** Sends a delivery once; never throws. */
 export type Sender = (spec: ChannelSpec, delivery: Delivery) => Promise<Sent>;

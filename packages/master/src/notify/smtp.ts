@@ -4,9 +4,9 @@ import type { Clock } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import type { MailSecurity } from "fleetcron-shared/model/channel";
 import { createTransport } from "nodemailer";
-import type { AddressPolicy } from "./address-policy.ts";
 import type { Mail } from "./formats/email.ts";
 import { reasonOf } from "./http-post.ts";
+import type { AddressPolicy } from "./target-addresses.ts";
 
 export type SmtpServer = {
   readonly host: string;

@@ -60,6 +60,10 @@ export function outcomeText(outcome: Outcome): string {
       return "out of memory";
     case "spawnFailed":
       return `could not be started: ${outcome.error}`;
+    case "unreachable":
+      return `could not be reached: ${outcome.error}`;
+    case "failed":
+      return `${outcome.error} (${outcome.code})`;
     case "lost":
       return outcome.why === "nodeGone" ? "the node is gone" : `nobody knows how it ended (${outcome.why})`;
     case "lockLost":

@@ -35,7 +35,7 @@ test("@ words", (t) => {
 test("a system crontab names the user", (t) => {
   const { jobs } = system("17 * * * *\troot\tcd / && run-parts --report /etc/cron.hourly\n@daily www-data /bin/x a b");
   t.deepEqual(
-    jobs.map((job) => [job.spec.run.command.user, job.spec.run.command.script]),
+    jobs.map((job) => [job.spec.run.command?.user, job.spec.run.command?.script]),
     [
       ["root", "cd / && run-parts --report /etc/cron.hourly"],
       ["www-data", "/bin/x a b"],
@@ -51,7 +51,7 @@ test("% ends the command, the rest is its input; \\% is a percent sign", (t) => 
   t.deepEqual(splitPercent("date +\\%F"), { command: "date +%F", stdin: undefined });
   t.deepEqual(splitPercent("a\\%b%c\\%d%"), { command: "a%b", stdin: "c%d\n" });
   t.deepEqual(splitPercent("sed 's/\\./x/' \\"), { command: "sed 's/\\./x/' \\", stdin: undefined });
-  t.is(user("0 0 * * * cat%1%2").jobs[0]?.spec.run.command.stdin, "1\n2\n");
+  t.is(user("0 0 * * * cat%1%2").jobs[0]?.spec.run.command?.stdin, "1\n2\n");
 });
 
 test("settings hold for the entries below them", (t) => {
@@ -155,7 +155,7 @@ test("ids are readable", (t) => {
 });
 
 test("ids do not depend on the other lines, unless these share the name", (t) => {
-  const idOf = (text: string, script: string) => user(text).jobs.find((job) => job.spec.run.command.script === script)?.id;
+  const idOf = (text: string, script: string) => user(text).jobs.find((job) => job.spec.run.command?.script === script)?.id;
   t.is(idOf("@daily x\n@daily backup --a\n@hourly z", "backup --a"), "backup");
   const shared = idOf("@daily backup --a\n@daily backup --b", "backup --a");
   t.regex(shared ?? "", /^backup-[0-9a-z]{6}$/);

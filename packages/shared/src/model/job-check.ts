@@ -12,6 +12,9 @@ import { jobSchema } from "./job-schema.ts";
 import type { CommandSpec, JobSpec, RuleSpec } from "./job-spec.ts";
 import { checkNotifyRules } from "./notify-rules.ts";
 import { checkParams } from "./pipeline/param-schema.ts";
+import { checkHttp } from "./runners/http-check.ts";
+import { checkKubernetes } from "./runners/kubernetes-check.ts";
+import { checkSsh } from "./runners/ssh-check.ts";
 import { mayUseSecret, SHARED_GROUP, secretRef } from "./secret.ts";
 
 /** A job as JSON may not be larger: values in etcd stay under 64 KiB, and the master adds the nodes that share a job to what it sends them. */
@@ -54,7 +57,7 @@ export function checkIdentity(group: string, id: string, noun = "job"): ShapeIss
 /** The checks of `checkJob` without the identity; paths begin inside the spec. */
 export function checkMeaning(group: string, id: string, spec: JobSpec, nowMs: EpochMs): ShapeIssue[] {
   const bytes = Buffer.byteLength(JSON.stringify(spec));
-  const issues = [...checkKind(spec), ...checkTimes(spec), ...checkCommand(spec.run.command), ...checkSecrets(group, spec)];
+  const issues = [...checkKind(spec), ...checkTimes(spec), ...checkRun(spec), ...checkSecrets(group, spec)];
   for (const issue of checkJobParams(spec)) issues.push({ ...issue, path: ["params", ...issue.path] });
   for (const issue of checkNotifyRules(spec.notify ?? [])) issues.push({ ...issue, path: ["notify", ...issue.path] });
   if (bytes > MAX_SPEC_BYTES) {
@@ -118,6 +121,32 @@ function checkTimes(spec: JobSpec): ShapeIssue[] {
   if ((duration(delay) ?? 0) > (duration(maxDelay) ?? Number.POSITIVE_INFINITY)) {
     issues.push({ path: ["retry", "maxDelay"], message: `${maxDelay} is shorter than delay, ${delay}` });
   }
+  return issues;
+}
+
+function checkRun(spec: JobSpec): ShapeIssue[] {
+  const { command, ssh, http, kubernetes } = spec.run;
+  const given = Object.keys(spec.run);
+  if (given.length !== 1) {
+    const message = given.length === 0 ? "says nothing of what to run" : `${given.join(" and ")} are given`;
+    return [{ path: ["run"], message: `${message}; exactly one is needed`, hint: "command, ssh, http or kubernetes" }];
+  }
+  const secrets = Object.keys(spec.secrets ?? {});
+  const at = (issue: ShapeIssue): ShapeIssue => ({ ...issue, path: ["run", ...given, ...issue.path] });
+  if (command !== undefined) return checkCommand(command);
+  if (ssh !== undefined) return checkSsh(ssh, secrets).map(at);
+  return [...(http === undefined ? [] : checkHttp(http, secrets)), ...(kubernetes === undefined ? [] : checkKubernetes(kubernetes))]
+    .map(at)
+    .concat(checkCallOnly(spec));
+}
+
+/** What only a command's end and output can mean. */
+function checkCallOnly({ run, success, resultFrom }: JobSpec): ShapeIssue[] {
+  const issues: ShapeIssue[] = [];
+  if (run.http !== undefined && success?.exitCodes !== undefined)
+    issues.push({ path: ["success", "exitCodes"], message: "an HTTP call has no exit code", hint: "use run.http.expectStatus" });
+  if (resultFrom !== undefined)
+    issues.push({ path: ["resultFrom"], message: "only a command, on the node or over ssh, hands back a result" });
   return issues;
 }
 

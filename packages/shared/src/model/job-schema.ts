@@ -8,7 +8,6 @@ import {
   absolutePath,
   durationField,
   envName,
-  instant,
   labelCondition,
   labelName,
   labelValue,
@@ -27,6 +26,10 @@ import {
 import type { CommandSpec, JobSpec, RetrySpec, RuleSpec, TargetSpec } from "./job-spec.ts";
 import { notifyRules } from "./notify-rules.ts";
 import { jobParams } from "./pipeline/param-schema.ts";
+import { httpSchema } from "./runners/http-schema.ts";
+import { kubernetesSchema } from "./runners/kubernetes-schema.ts";
+import { sshSchema } from "./runners/ssh-schema.ts";
+import { misfireWindow, timerFields } from "./timer-schema.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -56,19 +59,15 @@ const rule = fields({
       "Cron with 5 fields (minute first) or 6 (second first), @yearly … @hourly, @every 90s, @at 2027-01-01T00:00:00Z, @startup. Only with mode cycle.",
     )
     .exactOptional(),
-  timezone: line("a time zone", 64).describe("IANA name such as Europe/Berlin. Default: the cluster's, UTC.").exactOptional(),
+  timezone: timerFields.timezone,
   target: targetSchema.describe("Which nodes. Default: all.").exactOptional(),
-  from: instant.describe("No tick before this instant (RFC 3339 with offset).").exactOptional(),
-  until: instant.describe("No tick after this instant (RFC 3339 with offset).").exactOptional(),
+  from: timerFields.from,
+  until: timerFields.until,
   jitter: durationField(0, DAY)
     .describe("Ticks are spread over this time, the same way each time per job and node. Default: 0.")
     .exactOptional(),
-  dstGap: choice(["next", "skip"])
-    .describe("A tick in an hour that does not exist: at the next instant (default), or not at all.")
-    .exactOptional(),
-  dstFold: choice(["first", "second", "both"])
-    .describe("A tick in an hour that comes twice: first (default), second or both.")
-    .exactOptional(),
+  dstGap: timerFields.dstGap,
+  dstFold: timerFields.dstFold,
 }) satisfies z.ZodType<RuleSpec>;
 
 const command = fields({
@@ -121,7 +120,12 @@ export const jobSchema = fields({
   labels: mapping(labelName, labelValue, "label names and values").describe("For search: `job ls -l role=db`.").exactOptional(),
   owner: line("an owner", 200).describe("Who answers for the job.").exactOptional(),
   eventId: line("an event id", 200).describe("Ties log lines and records to an outside event.").exactOptional(),
-  run: fields({ command: command.describe("A process on the node.") }).describe("What to run."),
+  run: fields({
+    command: command.describe("A process on the node.").exactOptional(),
+    ssh: sshSchema.describe("A command on hosts without an agent, over SSH from the node.").exactOptional(),
+    http: httpSchema.describe("An HTTP call from the node.").exactOptional(),
+    kubernetes: kubernetesSchema.describe("A Kubernetes Job, or a rollout, followed from the node.").exactOptional(),
+  }).describe("What to run: exactly one of command, ssh, http and kubernetes."),
   rules: list(rule, "rules", { min: 1, max: 50 }).describe("When and where: one or more rules."),
   kind: choice(["common", "alone", "interval"])
     .describe("common (default): on each matching node. interval: each tick once in the cluster. alone: at most on one node at any moment.")
@@ -135,9 +139,7 @@ export const jobSchema = fields({
   misfire: choice(["once", "skip", "all"])
     .describe("Ticks that passed while no agent could fire them: once (default; one late run), skip or all.")
     .exactOptional(),
-  misfireWindow: durationField(1000, 31 * DAY)
-    .describe("A tick older than this is missed. Default: 1h.")
-    .exactOptional(),
+  misfireWindow,
   onIsolation: choice(["run", "hold"])
     .describe("etcd is out of reach: run (default of common) or hold (the only choice of interval and alone).")
     .exactOptional(),

@@ -5,6 +5,9 @@
 
 import type { NotifyRule } from "./notify-rules.ts";
 import type { ParamSpec } from "./pipeline/pipeline-spec.ts";
+import type { HttpSpec } from "./runners/http-spec.ts";
+import type { KubernetesSpec } from "./runners/kubernetes-spec.ts";
+import type { SshSpec } from "./runners/ssh-spec.ts";
 
 export type JobKind = "common" | "alone" | "interval";
 export type Overlap = "skip" | "queue" | "replace" | "allow";
@@ -66,8 +69,13 @@ export type LimitsSpec = {
   readonly cpu?: string;
 };
 
-/** Exactly one runner. Only `command` exists so far. */
-export type RunSpec = { readonly command: CommandSpec };
+/** Exactly one runner. */
+export type RunSpec = {
+  readonly command?: CommandSpec;
+  readonly ssh?: SshSpec;
+  readonly http?: HttpSpec;
+  readonly kubernetes?: KubernetesSpec;
+};
 
 export type RetrySpec = {
   /** Extra attempts after the first. */

@@ -1,13 +1,19 @@
 /**
- * Which addresses messages may be sent to: public ones, and what `notifyAllow` names. A target's name is resolved once, the addresses are judged, and
- * the connection goes to one that was judged, so that a name cannot mean something else a moment later.
+ * Which addresses may be reached: public ones, and what a list allows beside them. A target's name is resolved once, the addresses are judged, and
+ * the connection goes to one that was judged, so that a name cannot mean something else a moment later. Who asks says in its own words what is refused.
  */
 import { BlockList, isIP } from "node:net";
-import { AppError } from "fleetcron-shared/base/errors";
 
-export type AddressPolicy = {
-  /** The addresses of `host` (a name or an address) that may be connected to; throws `channel/refused`, or `channel/failed` when there is none. */
-  resolve(host: string): Promise<readonly string[]>;
+export type Verdict =
+  /** `addresses`: those that may be connected to, never none. */
+  | { readonly kind: "allowed"; readonly name: string; readonly addresses: readonly string[]; readonly refused: readonly string[] }
+  /** None may be. `is` names the target: `10.0.0.1`, or `db.example is 10.0.0.1, which`. */
+  | { readonly kind: "refused"; readonly is: string; readonly addresses: readonly string[] }
+  | { readonly kind: "unknown"; readonly name: string };
+
+export type AddressJudge = {
+  /** Judges a name or an address (IPv6 with or without brackets). Never throws. */
+  judge(host: string): Promise<Verdict>;
 };
 
 /** All addresses of a name. */
@@ -22,19 +28,22 @@ const SPECIAL_V6 = [
   ...["::/96", "::ffff:0:0:0/96", "64:ff9b::/96", "64:ff9b:1::/48", "100::/64", "2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"],
   ...["5f00::/16", "fc00::/7", "fe80::/9", "ff00::/8"],
 ];
-/** In `notifyAllow`: every address that is not public. */
+/** In a list of what is allowed: every address that is not public. */
 const PRIVATE = "private";
 
-/** Whether `entry` may stand in `notifyAllow`: `private`, a host name, an address, or a network such as 10.1.0.0/16. */
-export function isAllowEntry(entry: string): boolean {
-  if (entry === PRIVATE || isIP(entry) !== 0) return true;
-  const network = parseNetwork(entry);
-  return (
-    network !== undefined || (!entry.includes("/") && /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(entry) && !/^[\d.]+$/.test(entry))
-  );
+/** Whether `entry` is `private`, an address, or a network such as 10.1.0.0/16. */
+export function isNetworkEntry(entry: string): boolean {
+  return entry === PRIVATE || isIP(entry) !== 0 || parseNetwork(entry) !== undefined;
 }
 
-export function createAddressPolicy(deps: { lookUp: LookUp }, allow: readonly string[]): AddressPolicy {
+/** Whether `entry` may stand in a list of what is allowed: a network entry, or a host name. */
+export function isAllowEntry(entry: string): boolean {
+  if (isNetworkEntry(entry)) return true;
+  return !entry.includes("/") && /^[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$/.test(entry) && !/^[\d.]+$/.test(entry);
+}
+
+/** `allow`: what may be reached although it is not public (isAllowEntry). */
+export function createAddressJudge(deps: { lookUp: LookUp }, allow: readonly string[]): AddressJudge {
   const special = listOf([...SPECIAL_V4, ...SPECIAL_V6]);
   const allowed = listOf(allow.flatMap((entry) => (isIP(entry) === 0 ? [entry] : [`${entry}/${isIP(entry) === 4 ? 32 : 128}`])));
   const names = new Set(allow.map((entry) => entry.toLowerCase()));
@@ -43,28 +52,25 @@ export function createAddressPolicy(deps: { lookUp: LookUp }, allow: readonly st
   const mayReach = (address: string) => everything || contains(allowed, address) || !contains(special, address);
 
   return {
-    async resolve(host) {
+    async judge(host) {
       const name = host.replace(/^\[(.*)\]$/, "$1").toLowerCase();
       const addresses = isIP(name) === 0 ? await lookUpAll(deps.lookUp, name) : [name];
+      if (addresses.length === 0) return { kind: "unknown", name };
       const reachable = names.has(name) ? addresses : addresses.filter(mayReach);
-      if (reachable.length > 0) return reachable;
-      const is = isIP(name) === 0 ? `${name} is ${addresses.join(", ")}, which` : name;
-      throw new AppError("channel/refused", `${is} is not a public address`, {
-        hint: `if it is meant, let the masters send there: notifyAllow: [${addresses[0]}]`,
-      });
+      const refused = addresses.filter((address) => !reachable.includes(address));
+      if (reachable.length > 0) return { kind: "allowed", name, addresses: reachable, refused };
+      return { kind: "refused", is: isIP(name) === 0 ? `${name} is ${addresses.join(", ")}, which` : name, addresses };
     },
   };
 }
 
+/** None when the resolver fails: whatever it says, the name has no address now. */
 async function lookUpAll(lookUp: LookUp, name: string): Promise<readonly string[]> {
-  let addresses: readonly string[] = [];
   try {
-    addresses = await lookUp(name);
+    return (await lookUp(name)).filter((address) => isIP(address) !== 0);
   } catch {
-    // Told below: whatever the resolver says, the name has no address now.
+    return [];
   }
-  if (addresses.length > 0) return addresses;
-  throw new AppError("channel/failed", `the host name ${name} is not found`, { hint: "check the name, and the DNS of the master's host" });
 }
 
 function listOf(networks: readonly string[]): BlockList {
