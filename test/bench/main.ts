@@ -11,6 +11,7 @@ import { measureLoad } from "./load.ts";
 import { measureOrders } from "./orders.ts";
 import { measureHandOver, measureManyRuns } from "./pipelines.ts";
 import { measureSkew } from "./skew.ts";
+import { measureSsh } from "./ssh.ts";
 import { measureWriters } from "./writers.ts";
 import { measureWrites } from "./writes.ts";
 
@@ -79,6 +80,18 @@ say(
   `${runs.succeeded} succeeded, ${runs.starts} processes, ${runs.perSecond.toFixed(1)} runs/s, the slowest after ${ms(runs.slowestMs)}`,
   "",
   "none stuck, none twice",
+);
+const ssh = await measureSsh(quick ? 1 : 3);
+say(
+  "100 MB of output over ssh",
+  `${ssh.ours.toFixed(0)} MB/s`,
+  `OpenSSH client ${ssh.openSsh.toFixed(0)} MB/s, ratio ${(ssh.ours / ssh.openSsh).toFixed(2)}`,
+  "ratio ≥ 0.5",
+);
+say(
+  "a short command over ssh",
+  `${ms(ssh.shortMs)} on a connection that is there`,
+  `OpenSSH client with its own ${ms(ssh.openSshShortMs)}`,
 );
 const load = await measureLoad(fleet, quick ? 10_000 : 100_000);
 say(

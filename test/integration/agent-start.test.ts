@@ -63,6 +63,14 @@ test("wrong settings and unusable data folders: exit 2 and what to do", async (t
   }
 });
 
+test("--config names the file, --print-config shows what is in force", async (t) => {
+  using temp = tempFolder();
+  const file = temp.file("agent.yaml");
+  writeFileSync(file, "nodeId: from-the-file\n");
+  const { code, text } = await tryAgent(["--config", file, "--print-config"]);
+  t.deepEqual([code, /^nodeId: from-the-file$/m.test(text)], [0, true], text);
+});
+
 test("no etcd, one that never answers, and one with a wrong certificate: exit 6 within seconds", async (t) => {
   t.timeout(60_000);
   using temp = tempFolder();

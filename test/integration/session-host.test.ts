@@ -7,30 +7,33 @@ import { systemClock } from "fleetcron-shared/base/clock";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import type { HttpSpec } from "fleetcron-shared/model/runners/http-spec";
 import type { SessionStart, Supervisor } from "../../packages/agent/src/run/supervisor.ts";
+import type { SessionSpec } from "../../packages/agent/src/runners/runner.ts";
 import { detailOf, startAgentBench, words } from "../support/agent-bench.ts";
 import { eventually } from "../support/fleet.ts";
 import { isAlive, textOf, until } from "../support/processes.ts";
 import { sessionHostsOf, spawnersOf } from "../support/spawners.ts";
+import { sshBench } from "../support/sshd.ts";
 import { type SupervisorBench, supervisorBench } from "../support/supervisor.ts";
 import { type HttpTarget, type Reply, startHttpTarget } from "../support/targets.ts";
 
-function call(bench: SupervisorBench, spec: HttpSpec, more: Partial<SessionStart> = {}): SessionStart {
+type Asked =
+  | Pick<Extract<SessionSpec, { runner: "http" }>, "runner" | "spec">
+  | Pick<Extract<SessionSpec, { runner: "ssh" }>, "runner" | "spec">;
+
+function sessionOf(bench: SupervisorBench, asked: Asked, more: Partial<SessionStart> = {}): SessionStart {
   const execution = `e-${randomUUID()}`;
   const context = {
-    execution,
-    attempt: 1,
-    env: {},
-    secrets: {},
-    dataDir: bench.folder,
-    networks: ["127.0.0.0/8"],
-    policyFile: "policy.yaml",
+    ...{ execution, attempt: 1, env: {}, secrets: {} },
+    ...{ dataDir: bench.folder, networks: ["127.0.0.0/8"], policyFile: "policy.yaml" },
   };
   return {
     ...{ execution, attempt: 1, logPath: join(bench.folder, `${execution}.log`), timeoutMs: 0, killGraceMs: 1000 },
     ...more,
-    session: { ...context, runner: "http", spec },
+    session: { ...context, ...asked },
   };
 }
+
+const call = (bench: SupervisorBench, spec: HttpSpec, more: Partial<SessionStart> = {}) => sessionOf(bench, { runner: "http", spec }, more);
 
 /** A server that answers each request when `answer` is called. */
 async function heldTarget(): Promise<HttpTarget & { answer(): void }> {
@@ -101,6 +104,32 @@ test("the session host is killed: what was under way is lost and not begun again
   t.deepEqual((await lost.ended).outcome, { type: "lost", why: "session" });
   t.is(target.received.length, 1);
   t.deepEqual((await bench.supervisor.start(call(bench, { url: other.url })).ended).outcome, { type: "exit", code: 0 });
+});
+
+test("the session host is killed under an ssh session: the next one follows it to its true end, also when the agent went with it", async (t) => {
+  await using bench = await supervisorBench();
+  await using ssh = sshBench();
+  const sshd = await ssh.start();
+  const [begun, go] = [join(bench.folder, "begun"), join(bench.folder, "go")];
+  const script = `echo begun | tee -a ${begun}; until [ -e ${go} ]; do sleep 0.05; done; echo over; exit 7`;
+  const spec = { hosts: [sshd.target], script, auth: { key: ssh.key }, knownHosts: ssh.knownHosts };
+  const start = sessionOf(bench, { runner: "ssh", spec });
+  const killHosts = async () => {
+    const pids = sessionHostsOf(bench.spawners);
+    for (const pid of pids) process.kill(pid, "SIGKILL");
+    await until("it is gone", () => !pids.some(isAlive));
+  };
+  bench.supervisor.start(start);
+  await until("its output is here", () => textOf(start.logPath).includes("begun"));
+  await killHosts();
+  await until("another one is there", () => sessionHostsOf(bench.spawners).length === 1);
+  const { next, running } = await restartSupervisor(bench, [start]);
+  await killHosts();
+  writeFileSync(go, "");
+  t.deepEqual(await outcomeOf(running[0]), { type: "exit", code: 7 });
+  t.is(textOf(begun), "begun\n");
+  t.is(textOf(start.logPath), "begun\nover\n");
+  await next.close({ stopExecutions: true });
 });
 
 test("agent and session host are killed, and the host was started again: the end is told all the same", async (t) => {

@@ -4,6 +4,7 @@ import {
   type Ended,
   type RunId,
   type RunKind,
+  type RunState,
   runId,
   type SessionStart,
   type Started,
@@ -39,6 +40,8 @@ export class RunEntry implements Running {
   readonly #settleStarted: (started: Started | undefined) => void;
   readonly #settleEnded: (ended: Ended) => void;
   link: SpawnerLink | undefined;
+  /** As it was when a spawner took it over, which may die before it has noted that. */
+  before: RunState | undefined;
   /** How often it was handed to a spawner that died before it took it. */
   starts = 0;
   /** As it was moved last, for a spawner that has to take over. */

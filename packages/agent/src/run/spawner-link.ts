@@ -59,6 +59,7 @@ export class SpawnerLink {
   /** Goes on with a run that the spawner has told of, or that a dead spawner left. */
   resume(entry: RunEntry, state: RunState): void {
     this.#take(entry);
+    entry.before = state;
     if (state.started !== undefined) entry.begin(state.started);
     const isOurs = this.known.delete(entry.id);
     if (!isOurs && state.ended === undefined) {

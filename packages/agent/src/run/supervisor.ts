@@ -105,7 +105,7 @@ export async function openSupervisor(deps: { clock: Clock; log: Log }, options: 
   }
 
   function resumeOrphan(link: SpawnerLink, entry: RunEntry): void {
-    const orphan = orphans.get(entry.id);
+    const orphan = orphans.get(entry.id) ?? (entry.before && { run: entry.before, sameBoot: true });
     orphans.delete(entry.id);
     // Not in the logbook: it has never begun.
     if (orphan === undefined && entry.isNew) {

@@ -10,7 +10,8 @@ import { createRunners } from "./runners.ts";
 import { openSessionHost } from "./session-host.ts";
 
 const [, , folder = "", name = "", version = ""] = process.argv;
-const runnerOf = createRunners({ clock: systemClock, random: systemRandom, version, env: process.env });
-serve(systemClock, { folder, name, version, kind: "sessions", exit: () => process.exit(0) }, (served) =>
-  openSessionHost({ ...served, clock: systemClock, libc: openLibc(), runnerOf }),
+const runners = createRunners({ clock: systemClock, random: systemRandom, version, env: process.env });
+const exit = () => void runners.close().finally(() => process.exit(0));
+serve(systemClock, { folder, name, version, kind: "sessions", exit }, (served) =>
+  openSessionHost({ ...served, clock: systemClock, libc: openLibc(), runnerOf: runners.of }),
 );

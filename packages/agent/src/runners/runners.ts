@@ -15,23 +15,36 @@ export type RunnersDeps = {
   readonly env: Readonly<Record<string, string | undefined>>;
 };
 
-export function createRunners(deps: RunnersDeps): (name: Name) => Promise<Runner> {
-  const loaded = new Map<Name, Promise<Runner>>();
-  return (name) => {
-    const known = loaded.get(name) ?? load(deps, name);
-    loaded.set(name, known);
-    return known;
+export type Runners = {
+  of(name: Name): Promise<Runner>;
+  /** Lets them tidy up at the other ends, for some seconds at most. */
+  close(): Promise<void>;
+};
+
+type Closable = Runner & { close(): void | Promise<void> };
+
+export function createRunners(deps: RunnersDeps): Runners {
+  const loaded = new Map<Name, Promise<Closable>>();
+  return {
+    of(name) {
+      const known = loaded.get(name) ?? load(deps, name);
+      loaded.set(name, known);
+      return known;
+    },
+    async close() {
+      await Promise.allSettled([...loaded.values()].map(async (runner) => (await runner).close()));
+    },
   };
 }
 
 /** A runner is only ever given specs of its own name. */
-async function load({ clock, random, version, env }: RunnersDeps, name: Name): Promise<Runner> {
+async function load({ clock, random, version, env }: RunnersDeps, name: Name): Promise<Closable> {
   switch (name) {
     case "ssh":
-      return (await import("./ssh/ssh-runner.ts")).createSshRunner({ clock, random, environment: sshEnvironment(env) }) as Runner;
+      return (await import("./ssh/ssh-runner.ts")).createSshRunner({ clock, random, environment: sshEnvironment(env) }) as Closable;
     case "http":
-      return (await import("./http/http-runner.ts")).createHttpRunner({ version }) as Runner;
+      return (await import("./http/http-runner.ts")).createHttpRunner({ version }) as Closable;
     case "kubernetes":
-      return (await import("./kubernetes/kubernetes-runner.ts")).createKubernetesRunner({ random, environment: env }) as Runner;
+      return (await import("./kubernetes/kubernetes-runner.ts")).createKubernetesRunner({ random, environment: env }) as Closable;
   }
 }

@@ -4,7 +4,7 @@
  */
 import { openCapSweep } from "../logs/cap-sweep.ts";
 import type { Libc } from "../spawner/libc.ts";
-import { encodeLine, type FromSpawner, type RunId, type RunState, type SessionStart } from "../spawner/protocol.ts";
+import { encodeLine, type FromSpawner, type RunId, type RunState, runId, type SessionStart } from "../spawner/protocol.ts";
 import type { Host, Served } from "../spawner/serve.ts";
 import { SessionRun, type SessionRunDeps } from "./session-run.ts";
 
@@ -36,7 +36,9 @@ export function openSessionHost(deps: Deps): Host {
     deps.onChanged();
   }
 
+  /** Nothing when it is here already: an agent that came in the middle may ask again for what the one before had asked. */
   function begin(spec: SessionStart, before?: RunState): void {
+    if (runs.has(runId(spec))) return;
     const run = new SessionRun(runDeps, spec);
     runs.set(run.id, run);
     logbook.begins(run.id);

@@ -158,6 +158,8 @@ export function openHost(deps: Deps): ProcessHost {
           queue.push({ tree: watch(new ProcessTree(treeDeps, message.spec)), spec: message.spec });
           return startQueued();
         case "adopt":
+          // An agent that came in the middle may ask again for what the one before had asked.
+          if (trees.has(runId(message.spec))) return;
           watch(new ProcessTree(treeDeps, message.spec)).adopt(message.started);
           logbook.started(runId(message.spec), message.started);
           return lookSoon();

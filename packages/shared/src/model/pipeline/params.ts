@@ -152,10 +152,15 @@ export function renderJob(spec: JobSpec, params: readonly ResolvedParam[]): JobS
   };
   return {
     ...rest,
-    run: renderDeep(spec.run, templates) as RunSpec,
+    run: renderRun(spec.run, templates),
     ...(Object.keys(env).length === 0 ? {} : { env }),
     ...(Object.keys(secrets).length === 0 ? {} : { secrets }),
   };
+}
+
+/** A call's address and a manifest are filled in on the node, by their runner, which knows where a value stands and keeps it from becoming more than a value. */
+function renderRun(run: RunSpec, templates: Values): RunSpec {
+  return run.http === undefined && run.kubernetes === undefined ? (renderDeep(run, templates) as RunSpec) : run;
 }
 
 /** The job as its own rules run it: with the values that its params declare. */

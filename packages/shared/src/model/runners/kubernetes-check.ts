@@ -2,6 +2,7 @@
 import type { ShapeIssue } from "../../base/zod-issues.ts";
 import { isRecord, type Manifest, readManifest } from "./kubernetes-manifest.ts";
 import type { KubernetesSpec } from "./kubernetes-spec.ts";
+import { parseTemplate, textsIn } from "./template.ts";
 
 export const ROLLOUT_KINDS = ["Deployment", "StatefulSet", "DaemonSet"] as const;
 export type RolloutKind = (typeof ROLLOUT_KINDS)[number];
@@ -18,6 +19,11 @@ export function checkKubernetes(spec: KubernetesSpec): ShapeIssue[] {
     const message = `${manifest === undefined ? "neither manifest nor setImage is" : "both manifest and setImage are"} given; exactly one is needed`;
     return [{ path: [], message }];
   }
+  const texts = wrongTexts({
+    ...(setImage === undefined ? {} : { setImage }),
+    ...(spec.namespace === undefined ? {} : { namespace: spec.namespace }),
+  });
+  if (texts.length > 0) return texts.map(({ path, message, hint }) => ({ path, message, ...(hint === undefined ? {} : { hint }) }));
   if (manifest === undefined) {
     if (wait !== "job") return [];
     return [
@@ -31,7 +37,9 @@ export function checkKubernetes(spec: KubernetesSpec): ShapeIssue[] {
     ...(hint === undefined ? {} : { hint }),
   });
   if ("issues" in read) return read.issues.map((issue) => at(issue.line, issue));
-  return wrongManifest(read.manifest, spec).map((wrong) => at(read.lineOf(wrong.path), wrong));
+  return [...wrongManifest(read.manifest, spec), ...wrongTexts(read.manifest), ...wrongNames(read.manifest, [])].map((wrong) =>
+    at(read.lineOf(wrong.path), wrong),
+  );
 }
 
 /** What is wrong with a manifest that could be read; asked again by the runner, which knows the values of its variables. */
@@ -75,6 +83,27 @@ export function wrongManifest(manifest: Manifest, spec: Pick<KubernetesSpec, "wa
   if (metadata.name === undefined || metadata.name === "")
     return [{ path: ["metadata"], message: "metadata.name is missing", hint: `it says which ${kind} is applied` }];
   return [...elsewhere, ...wrongStrategy(manifest)];
+}
+
+/** What cannot be a variable. */
+function wrongTexts(value: unknown): Wrong[] {
+  return textsIn(value).flatMap(({ path, text }) => {
+    const template = parseTemplate(text);
+    return "problem" in template
+      ? [{ path, message: template.problem, hint: "write $${ for a plain ${, for example where a shell shall expand it" }]
+      : [];
+  });
+}
+
+function wrongNames(value: unknown, path: readonly (string | number)[]): Wrong[] {
+  if (Array.isArray(value)) return value.flatMap((item, index) => wrongNames(item, [...path, index]));
+  if (!isRecord(value)) return [];
+  return Object.entries(value).flatMap(([name, item]): Wrong[] => [
+    ...(name.includes("${")
+      ? [{ path: [...path, name], message: `the field name "${name}" has a variable in it; only values are replaced` }]
+      : []),
+    ...wrongNames(item, [...path, name]),
+  ]);
 }
 
 function wrongJob(manifest: Manifest): Wrong[] {

@@ -2,8 +2,8 @@
 import type { ShapeIssue } from "../../base/zod-issues.ts";
 import type { SshSpec } from "./ssh-spec.ts";
 
-/** Paths begin inside the spec. `secrets`: the names under the job's `secrets`. */
-export function checkSsh(spec: SshSpec, secrets: readonly string[] = []): ShapeIssue[] {
+/** Paths begin inside the spec. `secrets`: the names under the job's `secrets`; absent: not looked at. */
+export function checkSsh(spec: SshSpec, secrets?: readonly string[]): ShapeIssue[] {
   return [...checkProgram(spec), ...checkHosts(spec), ...checkAuth(spec, secrets)];
 }
 
@@ -31,7 +31,7 @@ function checkHosts({ hosts, maxParallel }: SshSpec): ShapeIssue[] {
   return issues;
 }
 
-function checkAuth({ auth }: SshSpec, secrets: readonly string[]): ShapeIssue[] {
+function checkAuth({ auth }: SshSpec, secrets: readonly string[] | undefined): ShapeIssue[] {
   if (auth === undefined) return [];
   const issues: ShapeIssue[] = [];
   if (auth.agent === undefined && auth.key === undefined && auth.password === undefined)
@@ -40,7 +40,7 @@ function checkAuth({ auth }: SshSpec, secrets: readonly string[]): ShapeIssue[] 
     issues.push({ path: ["auth", "passphrase"], message: "there is no key that it would open", hint: "give key too" });
   for (const field of ["passphrase", "password"] as const) {
     const name = auth[field];
-    if (name !== undefined && !secrets.includes(name))
+    if (name !== undefined && secrets !== undefined && !secrets.includes(name))
       issues.push({
         path: ["auth", field],
         message: `the job has no secret ${name}`,
