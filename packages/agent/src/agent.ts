@@ -24,6 +24,7 @@ import { deriveNodeId, readHost } from "./host.ts";
 import { openDiskGuard } from "./logs/disk-guard.ts";
 import { keepLogsSmall } from "./logs/retention.ts";
 import { openShowings } from "./logs/showings.ts";
+import { openMetrics } from "./metrics/follow.ts";
 import { Planner } from "./plan/planner.ts";
 import { Schedules } from "./plan/schedules.ts";
 import { openPolicy } from "./policy/policy.ts";
@@ -72,7 +73,9 @@ const FLUSH_MS = 2000;
 
 /** Starts the agent; resolves when it is registered and knows its jobs. */
 export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<Agent> {
-  const { kv, clock, random, version, passPoint } = deps;
+  const { clock, random, version, passPoint } = deps;
+  const metrics = await openMetrics(deps, config.metrics);
+  const { kv } = metrics;
   const cleanup = new Cleanup();
   const stopping = new AbortController();
   cleanup.add(() => stopping.abort());
@@ -227,7 +230,10 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     };
     resumeProcesses(gateDeps, resumed);
     const gate = new Gate(gateDeps);
-    const ticker = new Ticker({ clock, planner }, (due) => gate.pass(due));
+    const ticker = new Ticker({ clock, planner }, (due) => {
+      metrics.due(due);
+      gate.pass(due);
+    });
     cleanup.add(() => ticker.stop());
 
     const dispatches = watchDispatches({ kv, clock, random, log, keys, planner }, nodeId, () => {
@@ -242,19 +248,23 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     });
     const failed = Promise.withResolvers<never>();
     failed.promise.catch(() => {});
+    const queued = () => Math.max(0, executions.size - slots.used) + gate.held;
     const presence: Presence = new Presence(
       presenceDeps,
       { id: nodeId, instance, startedAt: toIso(startedMs) },
       {
         state: () => ({
           running: slots.used,
-          queued: Math.max(0, executions.size - slots.used) + gate.held,
+          queued: queued(),
           ...(gateDeps.isDraining() ? { draining: true } : {}),
           observedRevision: dispatches.revision(),
         }),
         onDuplicate: failed.reject,
       },
     );
+    const { capacity } = config;
+    const state = () => ({ running: slots.used, capacity, queued: queued(), jobs: planner.size, draining: gateDeps.isDraining() });
+    cleanup.add(await metrics.follow({ identity: { version, node: nodeId }, startedMs, outbox, procs, session, state }));
     executions.onChanged = () => presence.countsChanged();
     slots.onChanged = () => presence.countsChanged();
     await presence.announce();

@@ -50,6 +50,11 @@ export const agentSettings = z.strictObject({
     .enum(["true", "false"], { error: expected("true or false") })
     .default("false")
     .describe("true: when the agent is told to stop, what it runs is ended; else it goes on and the next agent takes it over"),
+  metrics: z
+    .string()
+    .refine((text) => parseAddress(text) !== undefined, { error: expected("host:port such as 127.0.0.1:7801") })
+    .exactOptional()
+    .describe("host:port to serve /metrics and /healthz on, for Prometheus; default: not served"),
   logLevel: logLevelSetting,
   readyFile: z.string().exactOptional().describe("file to write {node, pid} to once the agent is ready"),
 });
@@ -72,6 +77,7 @@ export type AgentConfig = {
   readonly cgroup: "auto" | "off";
   readonly stopExecutions: boolean;
   readonly policyFile: string | undefined;
+  readonly metrics: { readonly host: string; readonly port: number } | undefined;
 };
 
 export function agentConfig(settings: AgentSettings): AgentConfig {
@@ -90,5 +96,12 @@ export function agentConfig(settings: AgentSettings): AgentConfig {
     cgroup: settings.cgroup,
     stopExecutions: settings.stopExecutions === "true",
     policyFile: settings.policyFile,
+    metrics: settings.metrics === undefined ? undefined : parseAddress(settings.metrics),
   };
+}
+
+function parseAddress(text: string): { host: string; port: number } | undefined {
+  const { v6, name, port } = /^(?:\[(?<v6>[0-9A-Fa-f:.]+)\]|(?<name>[^:[\]]+)):(?<port>\d{1,5})$/.exec(text)?.groups ?? {};
+  const host = v6 ?? name;
+  return host === undefined || !(Number(port) <= 65_535) ? undefined : { host, port: Number(port) };
 }

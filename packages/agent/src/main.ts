@@ -32,7 +32,7 @@ function createProgram(run: (flags: Record<string, unknown>) => Promise<void>): 
   const program = new Command("fleetcron-agent")
     .description("Fleetcron's agent: runs the jobs of this host when they are due.")
     .version(readVersion(), "-V, --version")
-    .option("-c, --config FILE", `settings as YAML (default: ${DEFAULT_FILE} if it exists; or ${ENV_PREFIX}CONFIG)`)
+    .option("-c, --config <file>", `settings as YAML (default: ${DEFAULT_FILE} if it exists; or ${ENV_PREFIX}CONFIG)`)
     .option("--print-config", "print the effective settings, secrets masked, and exit")
     .option("--end-executions", "end what a stopped agent has left running in the data folder, and exit")
     .showHelpAfterError("(see fleetcron-agent --help)")

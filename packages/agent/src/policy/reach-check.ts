@@ -1,10 +1,10 @@
 /** What a job of the runners ssh, http and kubernetes breaks of this host's policy: where it reaches, and which of the host's files it takes for that. Pure. */
 import type { Job } from "fleetcron-shared/model/job";
-import { fillTemplate, parseTemplate } from "fleetcron-shared/model/runners/template";
 import { readManifest } from "fleetcron-shared/model/runners/kubernetes-manifest";
 import type { KubernetesSpec } from "fleetcron-shared/model/runners/kubernetes-spec";
 import type { SshSpec } from "fleetcron-shared/model/runners/ssh-spec";
 import { parseSshTarget } from "fleetcron-shared/model/runners/ssh-target";
+import { fillTemplate, parseTemplate } from "fleetcron-shared/model/runners/template";
 import type { Policy, PolicyField } from "./policy-file.ts";
 import { matchesText } from "./program-path.ts";
 

@@ -41,6 +41,8 @@ export class Outbox {
   readonly #deps: Deps;
   readonly #pending = new Set<string>();
   #closed = false;
+  /** Called with each record that is new, when the journal has it. */
+  onPosted: (record: ExecutionRecord) => void = () => {};
 
   constructor(deps: Deps) {
     this.#deps = deps;
@@ -57,6 +59,7 @@ export class Outbox {
 
   post(entry: OutboxEntry): void {
     this.#deps.journal.putOutbox(entry.record.id, entry);
+    this.onPosted(entry.record);
     this.#submit(entry);
   }
 

@@ -19,6 +19,8 @@ export class Procs {
   readonly #thresholdMs: number;
   readonly #shown = new Map<string, { readonly key: string; readonly value: string }>();
   readonly #waiting = new Map<string, () => void>();
+  /** Called with each start, however short. */
+  onStarted: (facts: ProcFacts) => void = () => {};
 
   constructor(deps: { clock: Clock; keys: Keys; session: Session; writer: Writer }, options: { nodeId: string; thresholdMs: number }) {
     this.#deps = deps;
@@ -47,10 +49,14 @@ export class Procs {
   /** A process has started, or (pid 0) a session, which is known by its execution. */
   started(facts: ProcFacts): void {
     const { execution, group, job, startedAtMs, ...rest } = facts;
+    this.onStarted(facts);
     const show = () => {
       this.#waiting.delete(execution);
       const value: Proc = { v: 1, execution, ...rest, startedAt: toIso(startedAtMs) };
-      this.#show(execution, { key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid === 0 ? execution : facts.pid), value: encode(value) });
+      this.#show(execution, {
+        key: this.#deps.keys.proc(this.#nodeId, group, job, facts.pid === 0 ? execution : facts.pid),
+        value: encode(value),
+      });
     };
     // One that was taken over has lived for a while.
     const leftMs = Math.min(this.#thresholdMs, this.#thresholdMs - (this.#deps.clock.now() - startedAtMs));

@@ -29,9 +29,12 @@ export function startDispatcher(deps: LeaderDeps): LeaderService {
   /** Equal rule texts are held once. */
   const texts = new Map<string, string>();
   const dirty = new Map<string, JobRef>();
+  /** Since when something is to be written. */
+  let dirtySinceMs: number | undefined;
 
   function touch(ref: JobRef): void {
     dirty.set(`${ref.group}/${ref.id}`, ref);
+    dirtySinceMs ??= clock.mono();
     loop.kick();
   }
 
@@ -115,9 +118,11 @@ export function startDispatcher(deps: LeaderDeps): LeaderService {
       const refs = new Map(diffs.map(([job]) => [job, fromKey(job)] as const));
       const batches = packBatches(diffs);
       const revision = await write(batches, refs);
+      if (dirtySinceMs !== undefined) deps.observe?.dispatched(clock.mono() - dirtySinceMs);
       log.debug({ jobs: diffs.length, batches: batches.length, revision }, "dispatches written");
+      if (dirty.size === 0) dirtySinceMs = undefined;
       if (revision > 0) await mirror.reached(revision);
-    }
+    } else if (dirty.size === 0) dirtySinceMs = undefined;
     if (dirty.size > 0) loop.kick();
   }
 

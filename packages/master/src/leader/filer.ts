@@ -15,7 +15,7 @@ import { readFilingFacts } from "./filing-facts.ts";
 import { resultEffects } from "./filing-result.ts";
 import { firstOf } from "./first-of.ts";
 import { createInboxQueue } from "./inbox-queue.ts";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "./leader-deps.ts";
 import { startLoop } from "./loop.ts";
 import { rerunOrder } from "./rerun.ts";
 import { taskAdditions } from "./task-record.ts";
@@ -77,7 +77,7 @@ export function startFiler(deps: LeaderDeps): Filer {
   /** Files what fits one transaction; returns the items that are dealt with. */
   async function file(items: readonly FilingItem[], lease: LeaseId | undefined): Promise<readonly FilingItem[]> {
     const trusting = plan(items, { filed: () => undefined, stats: knownStats, standing: knownMark }, lease);
-    const first = await leaderTxn(deps, trusting);
+    const first = await leaderStep(deps, "file", trusting);
     if (first.succeeded) {
       remember(trusting.stats, first.revision);
       return items.slice(0, trusting.taken);
@@ -94,7 +94,7 @@ export function startFiler(deps: LeaderDeps): Filer {
     const closed = tried.filter((item) => !facts.isOpen(item));
     if (open.length === 0) return closed;
     const exact = plan(open, facts, lease);
-    const second = await leaderTxn(deps, exact);
+    const second = await leaderStep(deps, "file", exact);
     if (!second.succeeded) return closed;
     remember(exact.stats, second.revision);
     return [...closed, ...open.slice(0, exact.taken)];
@@ -109,6 +109,7 @@ export function startFiler(deps: LeaderDeps): Filer {
       if (lease !== undefined && isCode(error, "etcd/lease-gone")) deps.orderLease.forget(lease);
       throw error;
     });
+    deps.observe?.filed(done.map(({ record }) => record));
     for (const item of done) {
       queue.drop(item);
       verdicts.delete(item);

@@ -77,10 +77,12 @@ export function planFiling(keys: Keys, handleTime: string, items: readonly Filin
     const statsKey = keys.stats(record.jobGroup, record.jobId);
     const before = facts.filed(recordKey);
     const counted = before === undefined || (before.record.provisional === true && item.inbox !== undefined);
+    // What one of several hosts did counts with the whole attempt.
+    const isWhole = record.partOf === undefined;
     const rerun = before === undefined && record.finalAttempt && record.outcome.type === "lost" ? facts.rerun(record) : undefined;
     const effects = counted ? facts.effects(record) : undefined;
     const fresh = effects?.marks.filter(({ key, value }) => !isOlder(value, marks.get(key) ?? facts.standing(key))) ?? [];
-    const task = counted ? facts.task(record) : undefined;
+    const task = counted && isWhole ? facts.task(record) : undefined;
     const filed: ExecutionRecord = {
       ...record,
       ...task?.fields,
@@ -91,7 +93,7 @@ export function planFiling(keys: Keys, handleTime: string, items: readonly Filin
     };
     const held = stats.get(statsKey) ?? facts.stats(statsKey)?.stats ?? NO_STATS;
     const base = before === undefined ? held : uncountProvisional(held, before.record);
-    const told = counted ? facts.notices(filed, { before: base, after: countRecord(base, filed) }, before?.record) : undefined;
+    const told = counted && isWhole ? facts.notices(filed, { before: base, after: countRecord(base, filed) }, before?.record) : undefined;
     const orders = [
       ...(rerun === undefined ? [] : [rerun]),
       ...(effects?.orders ?? []),
@@ -113,8 +115,8 @@ export function planFiling(keys: Keys, handleTime: string, items: readonly Filin
     if (item.onlyWhileGone) compares.push(absent(keys.alive(record.nodeId)));
     compares.push(before === undefined ? absent(recordKey) : unchanged(recordKey, before.revision));
     if (item.inbox !== undefined) ops.push({ op: "delete", key: item.inboxKey });
+    if (counted) ops.push({ op: "put", key: recordKey, value: text });
     if (told === undefined) continue;
-    ops.push({ op: "put", key: recordKey, value: text });
     ops.push(...orders);
     for (const { key, value } of fresh) {
       if (!marks.has(key)) compares.push(asRead(key, facts.standing(key)));

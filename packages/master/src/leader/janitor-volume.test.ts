@@ -55,7 +55,7 @@ test("minutes of 200 jobs that run every second: what is kept stays bounded, wit
   const views = openViews(deps);
   await views.synced;
   const term = { revision: 1, guard: exists(keys.leader), ended: new AbortController().signal, trusted: () => true };
-  const janitor = startJanitor({ ...deps, newId, views, orderLease: createOrderLease(deps), term });
+  const janitor = startJanitor({ ...deps, newId, views, orderLease: createOrderLease(deps), passPoint: () => {}, term });
   const count = async (prefix: string) => (await kv.range({ ...prefixRange(prefix), countOnly: true })).count;
 
   for (let minute = 0; minute < MINUTES; minute++) {

@@ -6,7 +6,8 @@
 import { firstIdAt } from "fleetcron-shared/base/ids";
 import { JOB_DEFAULTS } from "fleetcron-shared/model/job-compile";
 import type { Op } from "fleetcron-shared/store/kv";
-import { absent, prefixEnd } from "fleetcron-shared/store/kv";
+import { absent, MAX_TXN_OPS, prefixEnd, unchanged } from "fleetcron-shared/store/kv";
+import type { Hold } from "../history/hold.ts";
 import { fromKey, type JobRef, toKey } from "../job-ref.ts";
 import { firstOf } from "./first-of.ts";
 import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
@@ -14,6 +15,10 @@ import { startLoop } from "./loop.ts";
 
 export type JanitorOptions = { readonly everyMs: number; readonly busyJobsAPass: number; readonly otherJobsAPass: number };
 export const JANITOR_DEFAULTS: JanitorOptions = { everyMs: 60_000, busyJobsAPass: 1000, otherJobsAPass: 200 };
+
+/** Of one job in one pass, and of these in one transaction; one compare is the term's. */
+const HELD_READ = 2000;
+const DELETES_AT_ONCE = MAX_TXN_OPS - 1;
 
 export function startJanitor(deps: LeaderDeps, options: JanitorOptions = JANITOR_DEFAULTS): LeaderService {
   const { kv, keys, clock, views, term } = deps;
@@ -58,10 +63,31 @@ export function startJanitor(deps: LeaderDeps, options: JanitorOptions = JANITOR
     const { kvs } = await kv.range({ start: prefix, end: prefixEnd(prefix), reverse: true, limit: retain.count + 1, keysOnly: true });
     const ids = kvs.map((entry) => entry.key.slice(prefix.length));
     const from = deleteBefore(ids, retain, clock.now());
-    if (from === undefined) return;
-    const result = await leaderTxn(deps, { then: [{ op: "deleteRange", key: prefix, end: prefix + from }] });
-    const deleted = result.results[0]?.op === "deleteRange" ? result.results[0].deleted : 0;
+    if (from === undefined) return void deps.hold?.holdRecords(toKey(ref), 0);
+    const deleted = deps.hold === undefined ? await deleteBelow(prefix, from) : await deleteArchived(deps.hold, ref, prefix, from);
     if (deleted > 0) log.debug({ job: toKey(ref), deleted }, "old records deleted");
+  }
+
+  async function deleteBelow(prefix: string, from: string): Promise<number> {
+    const { results } = await leaderTxn(deps, { then: [{ op: "deleteRange", key: prefix, end: prefix + from }] });
+    return results[0]?.op === "deleteRange" ? results[0].deleted : 0;
+  }
+
+  /** Record by record, each as it was read: one that is put meanwhile is not in the history yet. The oldest go first when there is no room to wait. */
+  async function deleteArchived(hold: Hold, ref: JobRef, prefix: string, from: string): Promise<number> {
+    const { kvs, count } = await kv.range({ start: prefix, end: prefix + from, limit: HELD_READ, keysOnly: true });
+    const waiting = kvs.filter((entry) => !hold.isArchived(entry.modRevision));
+    const all = waiting.length === 0 ? 0 : waiting.length + Math.max(0, count - kvs.length);
+    const lost = new Set(waiting.slice(0, hold.holdRecords(toKey(ref), all)));
+    const due = kvs.filter((entry) => hold.isArchived(entry.modRevision) || lost.has(entry));
+    for (let at = 0; at < due.length; at += DELETES_AT_ONCE) {
+      const part = due.slice(at, at + DELETES_AT_ONCE);
+      await leaderTxn(deps, {
+        if: part.map(({ key, modRevision }) => unchanged(key, modRevision)),
+        then: part.map(({ key }): Op => ({ op: "delete", key })),
+      });
+    }
+    return due.length;
   }
 
   /** Statistics of jobs that are deleted and have no record left. */

@@ -10,11 +10,12 @@ import type { Delivery } from "fleetcron-shared/model/notice";
 import { type Op, type Revision, unchanged } from "fleetcron-shared/store/kv";
 import type { View } from "fleetcron-shared/store/view";
 import { encode } from "fleetcron-shared/wire/codec";
+import { passing, type Step } from "../kill-points.ts";
 import { nextStep, outdated, sealed, tried } from "../notify/deliveries.ts";
 import type { Sent } from "../notify/send.ts";
 import type { Sender } from "../notify/sender.ts";
 import { firstOf } from "./first-of.ts";
-import { type LeaderDeps, leaderTxn } from "./leader-deps.ts";
+import { type LeaderDeps, leaderStep } from "./leader-deps.ts";
 import { type Loop, startLoop } from "./loop.ts";
 
 export type DeliveryEntry = { readonly delivery: Delivery; readonly revision: Revision };
@@ -38,9 +39,9 @@ export function startLane(deps: LaneDeps, channel: string, options: { gatherMs: 
     return [...deliveries.entries()].flatMap(([key, entry]) => (key.startsWith(prefix) ? [entry] : []));
   }
 
-  async function put({ delivery, revision }: DeliveryEntry, next: Delivery): Promise<void> {
+  async function put(step: Step, { delivery, revision }: DeliveryEntry, next: Delivery): Promise<void> {
     const key = keys.delivery(channel, delivery.id);
-    const result = await leaderTxn(deps, { if: [unchanged(key, revision)], then: [{ op: "put", key, value: encode(next) }] });
+    const result = await leaderStep(deps, step, { if: [unchanged(key, revision)], then: [{ op: "put", key, value: encode(next) }] });
     if (!result.succeeded) throw new AppError("write/conflict", "a delivery was changed meanwhile");
     await deliveries.reached(result.revision);
   }
@@ -55,7 +56,7 @@ export function startLane(deps: LaneDeps, channel: string, options: { gatherMs: 
     );
     if (old.length === 0) return;
     const then = old.map(({ id }): Op => ({ op: "delete", key: keys.delivery(channel, id) }));
-    await deliveries.reached((await leaderTxn(deps, { then })).revision);
+    await deliveries.reached((await leaderStep(deps, "forget", { then })).revision);
   }
 
   async function trySending(entry: DeliveryEntry, signal: AbortSignal): Promise<void> {
@@ -64,13 +65,17 @@ export function startLane(deps: LaneDeps, channel: string, options: { gatherMs: 
     const sent: Sent =
       spec === undefined
         ? { ok: false, text: `there is no channel ${channel}`, code: "channel/not-found", tookMs: 0 }
-        : await unless(signal, deps.send(spec, delivery));
+        : await unless(
+            signal,
+            passing(deps.passPoint, ["send"], () => deps.send(spec, delivery)),
+          );
     const next = tried(deps, delivery, sent, clock.now());
+    deps.observe?.tried(sent.ok ? "delivered" : next.state === "failed" ? "failed" : "again");
     const fields = { delivery: delivery.id, tries: next.tries, tookMs: sent.tookMs, answer: sent.text };
     if (next.state === "failed") log.error(fields, "notification given up");
     else if (sent.ok) log.info(fields, "notification delivered");
     else log.warn({ ...fields, nextAt: next.nextAt }, "notification not delivered, trying again");
-    await put(entry, next);
+    await put("note", entry, next);
   }
 
   async function round(signal: AbortSignal): Promise<void> {
@@ -93,7 +98,7 @@ export function startLane(deps: LaneDeps, channel: string, options: { gatherMs: 
       }
       const entry = all.find(({ delivery }) => delivery === step.delivery);
       if (entry === undefined || !deps.term.trusted()) return;
-      if (step.type === "seal") await put(entry, sealed(entry.delivery, nowMs));
+      if (step.type === "seal") await put("seal", entry, sealed(entry.delivery, nowMs));
       else await trySending(entry, signal);
     }
   }

@@ -152,7 +152,7 @@ test("the janitor keeps what jobs retain, clears what deleted jobs left, and wri
   await views.synced;
   const term = { revision: 1, guard: exists(keys.leader), ended: new AbortController().signal, trusted: () => true };
   const janitor = startJanitor(
-    { ...deps, newId, views, orderLease: createOrderLease(deps), term },
+    { ...deps, newId, views, orderLease: createOrderLease(deps), passPoint: () => {}, term },
     { everyMs: 5, busyJobsAPass: 10, otherJobsAPass: 10 },
   );
   const left = async () => {

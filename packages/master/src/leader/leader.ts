@@ -5,6 +5,7 @@
 import { asError } from "fleetcron-shared/base/errors";
 import type { Election, Term } from "fleetcron-shared/store/election";
 import type { Sender } from "../notify/sender.ts";
+import { startAccessJanitor } from "./access-janitor.ts";
 import { startDispatcher } from "./dispatcher.ts";
 import { startFiler } from "./filer.ts";
 import { startJanitor } from "./janitor.ts";
@@ -16,7 +17,7 @@ export type Leader = { isLeading(): boolean; stop(): Promise<void> };
 
 export function followElection(
   deps: Omit<LeaderDeps, "term"> & { election: Election; send: Sender },
-  options: { lostAfterMs: number },
+  options: { lostAfterMs: number; auditRetentionMs: number },
   /** Starts the services that are no part of this folder. */
   others: (own: LeaderDeps) => readonly LeaderService[],
 ): Leader {
@@ -36,6 +37,7 @@ export function followElection(
       startDispatcher(own),
       startUndertaker({ ...own, filer }, options),
       startJanitor(own),
+      startAccessJanitor(own, { auditRetentionMs: options.auditRetentionMs }),
       startNotifier(own),
       ...others(own),
     ];

@@ -54,7 +54,7 @@ async function runWithDeath(at: number, when: "before" | "after"): Promise<{ sen
     const views = openViews({ ...deps, kv });
     await views.synced;
     const term = { revision: 1, guard: exists(keys.leader), ended: ended.signal, trusted: () => !ended.signal.aborted };
-    const own = { ...deps, newId: createIdSource(deps), views, orderLease: createOrderLease(deps), term, send };
+    const own = { ...deps, newId: createIdSource(deps), views, orderLease: createOrderLease(deps), passPoint: () => {}, term, send };
     const notifier = startNotifier(own, { gatherMs: 5 });
     const stop = async () => {
       await notifier.stop();
@@ -130,7 +130,7 @@ test("a deposed notifier sends nothing", async (t) => {
   };
   const term = { revision: 1, guard: exists(keys.leader), ended: new AbortController().signal, trusted: () => true };
   const notifier = startNotifier(
-    { ...deps, newId: createIdSource(deps), views, orderLease: createOrderLease(deps), term, send },
+    { ...deps, newId: createIdSource(deps), views, orderLease: createOrderLease(deps), passPoint: () => {}, term, send },
     { gatherMs: 1 },
   );
   await put(kv, keys.notice("j4-1"), noticeOf("j4"));

@@ -11,7 +11,7 @@ import { decode, encode } from "fleetcron-shared/wire/codec";
 import { addNotice } from "../notify/deliveries.ts";
 import type { Sender } from "../notify/sender.ts";
 import { type DeliveryEntry, type Lane, startLane } from "./lane.ts";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "./leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "./leader-deps.ts";
 import { startLoop } from "./loop.ts";
 
 export type NotifierOptions = {
@@ -83,7 +83,7 @@ export function startNotifier(deps: LeaderDeps & { send: Sender }, options: Noti
       compares.push(before === undefined ? absent(key) : unchanged(key, before.revision));
       then.push({ op: "put", key, value: encode(after) });
     }
-    const result = await leaderTxn(deps, { if: compares, then });
+    const result = await leaderStep(deps, "gather", { if: compares, then });
     if (!result.succeeded) throw new AppError("write/conflict", "a delivery was changed meanwhile");
     await Promise.all([outbox.reached(result.revision), deliveries.reached(result.revision)]);
     if (outbox.size > 0) sorter.kick();
@@ -93,6 +93,8 @@ export function startNotifier(deps: LeaderDeps & { send: Sender }, options: Noti
   const unsubscribe = [
     outbox.onChange(() => sorter.kick()),
     deliveries.onChange((changes) => {
+      const isOpen = ({ delivery }: DeliveryEntry) => delivery.state === "open" || delivery.state === "sealed";
+      deps.observe?.waiting([...deliveries.entries()].filter(([, entry]) => isOpen(entry)).length);
       for (const channel of new Set(changes.map(({ key }) => keys.parts(key)[1] ?? ""))) laneOf(channel).kick();
     }),
     // Whoever mends a channel need not wait for the next try.

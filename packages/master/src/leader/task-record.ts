@@ -19,7 +19,7 @@ export function taskAdditions(keys: Keys, record: ExecutionRecord): TaskAddition
   const fields = { runId: run, taskId: task };
   if (!record.finalAttempt) return { fields, requests: [] };
   const { outcome, result, success, execution } = record;
-  const ran = didRun(outcome) && outcome.type !== "spawnFailed";
+  const ran = didRun(outcome) && outcome.type !== "spawnFailed" && outcome.type !== "unreachable";
   const outputs = success ? result?.outputs : undefined;
   const request: RunRequest = {
     v: 1,
@@ -43,6 +43,8 @@ function wordsOf({ outcome, result, success }: ExecutionRecord): string {
   if (success) return "";
   if (outcome.type === "killed") return `killed by ${outcome.by}${outcome.reason === "" ? "" : `: ${outcome.reason}`}`;
   if (outcome.type === "spawnFailed") return `could not start: ${outcome.error}`;
+  if (outcome.type === "unreachable") return `could not be reached: ${outcome.error}`;
+  if (outcome.type === "failed") return `${outcome.error} (${outcome.code})`;
   if (outcome.type === "skipped" && outcome.detail !== undefined) return `${outcomeWord(outcome)} (${outcome.detail})`;
   return outcomeWord(outcome);
 }

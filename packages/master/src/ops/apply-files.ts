@@ -18,12 +18,14 @@ import {
   unchanged,
 } from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
+import { needCluster, needGroup, needRole } from "../caller.ts";
 import type { ApplyChange, ApplyResult } from "../http/api-schema.ts";
 import { fromKey, type JobRef, toKey } from "../job-ref.ts";
-import { describeChannel, planChannels, writeChannels } from "./apply-channels.ts";
-import { describePipeline, planPipelines, writePipelines } from "./apply-pipelines.ts";
+import { type ChannelStep, describeChannel, planChannels, writeChannels } from "./apply-channels.ts";
+import { describePipeline, type PipelineStep, planPipelines, writePipelines } from "./apply-pipelines.ts";
 import { missingChannels } from "./channels.ts";
 import type { CheckedChannel, CheckedJob, CheckedPipeline } from "./file-checker-protocol.ts";
+import { inUse, usersOf } from "./job-users.ts";
 import { ticksOf } from "./next-ticks.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { readKeys } from "./read-keys.ts";
@@ -53,9 +55,11 @@ export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<
   const jobs = checked.jobs.filter(({ group }) => request.group === undefined || group === request.group);
   const channels = await planChannels(deps, checked.channels);
   const wanted = checked.pipelines.filter(({ group }) => request.group === undefined || group === request.group);
+  checkReach(deps, [...jobs, ...wanted], channels);
   await checkChannelNames(deps, jobs, wanted, checked.channels);
   const steps = await plan(deps, jobs, request.prune, turn);
   const pipelines = await planPipelines(deps, wanted, request.prune, jobsAfter(deps, steps));
+  checkNotInUse(deps, steps, pipelines);
   const channelRevision = request.dryRun ? undefined : await writeChannels(deps, channels);
   const revisions = request.dryRun ? new Map<string, Revision>() : await write(deps, steps);
   const pipelineRevisions = request.dryRun ? new Map<string, Revision>() : await writePipelines(deps, pipelines);
@@ -66,6 +70,25 @@ export async function applyFiles(deps: OpsDeps, request: ApplyRequest): Promise<
   }
   for (const step of pipelines) changes.push(describePipeline(deps, step, pipelineRevisions.get(toKey(step.ref))));
   return { dryRun: request.dryRun, changes };
+}
+
+/** All or nothing, also for what the caller may not write. Throws `auth/scope`, `auth/denied`. */
+function checkReach(deps: OpsDeps, parts: readonly { readonly group: string }[], channels: readonly ChannelStep[]): void {
+  const caller = deps.caller?.();
+  if (caller === undefined) return;
+  for (const { group } of parts) needGroup(caller, group);
+  if (!channels.some(({ after }) => after !== undefined)) return;
+  needRole(caller, "admin", "changing channels");
+  needCluster(caller, "changing channels");
+}
+
+/** Throws `job/in-use` when a job is to be deleted that a pipeline needs which stays as it is. */
+function checkNotInUse(deps: OpsDeps, steps: readonly Step[], pipelines: readonly PipelineStep[]): void {
+  const changed = new Set(pipelines.map(({ ref }) => toKey(ref)));
+  for (const { ref, after } of steps) {
+    const users = after === undefined ? usersOf(deps, ref).filter((user) => !changed.has(user)) : [];
+    if (users.length > 0) throw inUse(ref, users, "apply the job too, or change these pipelines first");
+  }
 }
 
 /** Jobs as they will be once the steps are done. */
@@ -82,8 +105,8 @@ async function checkChannelNames(
   channels: readonly CheckedChannel[],
 ): Promise<void> {
   const users = [
-    ...jobs.map(({ group, id, spec }) => ({ path: `jobs.${group}/${id}`, rules: spec.notify })),
-    ...pipelines.map(({ group, id, spec }) => ({ path: `pipelines.${group}/${id}`, rules: spec.notify })),
+    ...jobs.map(({ group, id, spec, notifyLines: at }) => ({ path: `jobs.${group}/${id}`, rules: spec.notify, at })),
+    ...pipelines.map(({ group, id, spec, notifyLines: at }) => ({ path: `pipelines.${group}/${id}`, rules: spec.notify, at })),
   ];
   const coming = channels.map(({ name }) => name);
   const issues = await missingChannels(deps, users, coming);

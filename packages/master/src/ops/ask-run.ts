@@ -10,14 +10,16 @@ import { absent } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { PipelineRunView } from "../http/pipeline-schema.ts";
+import { passing } from "../kill-points.ts";
 import { findRun } from "./find-run.ts";
+import type { Once } from "./once.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { settle } from "./settle.ts";
 
 /** How long the leader's answer is waited for. */
 const ANSWER_MS = 15_000;
 
-type AskDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId" | "log" | "orderLease" | "random">;
+type AskDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId" | "log" | "orderLease" | "random" | "passPoint">;
 
 /** The run as it is then. Throws what the engine refuses it with, `pipeline/no-run`, `wait/timeout`. */
 export async function askRun(
@@ -25,10 +27,12 @@ export async function askRun(
   id: string,
   pipeline: string | undefined,
   event: RunRequest["event"],
+  once?: Once,
 ): Promise<PipelineRunView> {
   const { keys, clock } = deps;
   const { ref } = await findRun(deps, id, pipeline);
-  const request = deps.newId();
+  if (once?.made === true) return (await findRun(deps, id, `${ref.group}/${ref.id}`)).view;
+  const request = once?.id ?? deps.newId();
   const value: RunRequest = { v: 1, run: id, pipeline: ref, event, ask: true };
   const key = keys.request(request);
   const lease = await deps.orderLease.current();
@@ -42,7 +46,8 @@ export async function askRun(
     },
   });
   try {
-    await settle(deps.kv, { if: [absent(key), absent(keys.answer(request))], then: [{ op: "put", key, value: encode(value), lease }] });
+    const txn = { if: [absent(key), absent(keys.answer(request))], then: [{ op: "put", key, value: encode(value), lease }] } as const;
+    await passing(deps.passPoint, ["ask"], () => settle(deps.kv, txn));
     const disarm = clock.after(ANSWER_MS, () => resolve(undefined));
     const answer = await promise.finally(disarm);
     if (answer === undefined) {

@@ -7,11 +7,13 @@ import { type ChannelSpec, kindsOf, maskChannel, type StoredChannel } from "flee
 import { checkNamedChannel } from "fleetcron-shared/model/channel-file";
 import type { Delivery } from "fleetcron-shared/model/notice";
 import type { NotifyRule } from "fleetcron-shared/model/notify-rules";
-import { absent, exists, unchanged } from "fleetcron-shared/store/kv";
+import { absent, type Revision, unchanged } from "fleetcron-shared/store/kv";
 import { encode } from "fleetcron-shared/wire/codec";
 import type { ChannelPage, ChannelView } from "../http/api-schema-channels.ts";
 import { type ChannelEntry, channelEntry } from "../views.ts";
 import { readDeliveries } from "./deliveries.ts";
+import type { NotifyLines } from "./file-checker-protocol.ts";
+import { checkRevision, conditionOf } from "./if-revision.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { pageByKey } from "./page.ts";
 import { putUnder, settle } from "./settle.ts";
@@ -25,7 +27,7 @@ export async function findChannel(deps: Pick<ChannelDeps, "kv" | "keys" | "views
   throw new AppError("channel/not-found", `there is no channel ${name}`, { hint: namesHint(deps, name) });
 }
 
-export async function listChannels(deps: ChannelDeps, query: { limit: number; cursor?: string | undefined }): Promise<ChannelPage> {
+export async function listChannels(deps: ChannelDeps, query: Parameters<typeof pageByKey>[2]): Promise<ChannelPage> {
   const { items, ...rest } = pageByKey(
     [...deps.views.channels.entries()].map(([, entry]) => entry),
     ({ stored }) => stored.name,
@@ -41,7 +43,7 @@ export async function showChannel(deps: ChannelDeps, name: string): Promise<Chan
 }
 
 /** Creates or replaces the channel. Throws `input/invalid`, `write/conflict`. */
-export async function putChannel(deps: ChannelDeps, name: string, value: unknown): Promise<ChannelView> {
+export async function putChannel(deps: ChannelDeps, name: string, value: unknown, ifRevision?: Revision): Promise<ChannelView> {
   const { spec, issues } = checkNamedChannel(name, value);
   if (spec === undefined) {
     const all = issues.map((issue) => toIssue(issue, ["channels", name]));
@@ -49,6 +51,7 @@ export async function putChannel(deps: ChannelDeps, name: string, value: unknown
   }
   const key = deps.keys.channel(name);
   const before = await deps.kv.get(key);
+  checkRevision(`channel ${name}`, ifRevision, before?.modRevision ?? 0);
   const stored = storedChannel(name, spec, before === undefined ? undefined : channelEntry(before).stored, toIso(deps.clock.now()));
   const revision = await putUnder(deps.kv, before === undefined ? absent(key) : unchanged(key, before.modRevision), key, encode(stored));
   if (revision === undefined) throw new AppError("write/conflict", `channel ${name} was changed meanwhile`, { hint: "repeat the change" });
@@ -57,8 +60,9 @@ export async function putChannel(deps: ChannelDeps, name: string, value: unknown
 }
 
 /** Throws `channel/in-use` while rules name it. */
-export async function deleteChannel(deps: ChannelDeps, name: string): Promise<string> {
-  await findChannel(deps, name);
+export async function deleteChannel(deps: ChannelDeps, name: string, ifRevision?: Revision): Promise<string> {
+  const { revision: seen } = await findChannel(deps, name);
+  checkRevision(`channel ${name}`, ifRevision, seen);
   const jobs = [...deps.views.jobs.entries()].filter(([, { job }]) => job.notify.some(({ to }) => to.includes(name)));
   const pipelines = [...deps.views.pipelines.entries()].filter(([, { stored }]) => stored.spec.notify?.some(({ to }) => to.includes(name)));
   const users = [...jobs.map(([, { job }]) => job.key), ...pipelines.map(([, { stored }]) => `pipeline ${stored.group}/${stored.id}`)];
@@ -67,7 +71,8 @@ export async function deleteChannel(deps: ChannelDeps, name: string): Promise<st
     throw new AppError("channel/in-use", `channel ${name} is named by ${shown}`, { hint: "take it out of their `notify` first" });
   }
   const key = deps.keys.channel(name);
-  const { revision } = await settle(deps.kv, { if: [exists(key)], then: [{ op: "delete", key }] });
+  const { succeeded, revision } = await settle(deps.kv, { if: [conditionOf(key, ifRevision)], then: [{ op: "delete", key }] });
+  if (!succeeded) checkRevision(`channel ${name}`, ifRevision, (await findChannel(deps, name)).revision);
   await deps.views.channels.reached(revision);
   return name;
 }
@@ -77,22 +82,24 @@ export function storedChannel(name: string, spec: ChannelSpec, before: StoredCha
   return { v: 1, name, createdAt: before?.createdAt ?? now, updatedAt: now, spec };
 }
 
-/** An issue for each channel that rules name and that is not there; `coming`: channels that are about to be. `path` leads to the rules. */
+/** An issue for each channel that rules name and that is not there; `coming`: channels that are about to be. `path` leads to the rules, `at` is where a file names them. */
 export async function missingChannels(
   deps: Pick<ChannelDeps, "kv" | "keys" | "views">,
-  users: readonly { readonly path: string; readonly rules: readonly NotifyRule[] | undefined }[],
+  users: readonly { readonly path: string; readonly rules: readonly NotifyRule[] | undefined; readonly at?: NotifyLines | undefined }[],
   coming: readonly string[] = [],
 ): Promise<Issue[]> {
   const there = new Map<string, boolean>(coming.map((name) => [name, true]));
   const issues: Issue[] = [];
-  for (const { path, rules } of users) {
+  for (const { path, rules, at } of users) {
     for (const [index, rule] of (rules ?? []).entries()) {
       for (const name of rule.to) {
         const key = deps.keys.channel(name);
         const known = there.get(name) ?? (deps.views.channels.get(key) !== undefined || (await deps.kv.get(key)) !== undefined);
         there.set(name, known);
-        if (!known)
-          issues.push({ path: `${path}.notify[${index}].to`, message: `there is no channel ${name}`, hint: namesHint(deps, name, coming) });
+        if (known) continue;
+        const where = at === undefined ? {} : { file: at.file, line: at.lines[index] ?? 1 };
+        const message = `there is no channel ${name}`;
+        issues.push({ ...where, path: `${path}.notify[${index}].to`, message, hint: namesHint(deps, name, coming) });
       }
     }
   }

@@ -2,10 +2,11 @@
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError, type Issue } from "fleetcron-shared/base/errors";
 import type { NodeInfo } from "fleetcron-shared/model/facts";
-import { unchanged } from "fleetcron-shared/store/kv";
+import { type Revision, unchanged } from "fleetcron-shared/store/kv";
 import { encode } from "fleetcron-shared/wire/codec";
 import { type NodeEntry, nodeEntry } from "../views.ts";
 import { readNode } from "./find.ts";
+import { checkRevision } from "./if-revision.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { putUnder } from "./settle.ts";
 
@@ -13,10 +14,11 @@ const TRIES = 10;
 const LABEL_NAME = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,126}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^[A-Za-z0-9._:@/+ -]{0,255}$/;
 
-async function editNode(deps: OpsDeps, id: string, edit: (info: NodeInfo) => NodeInfo): Promise<NodeEntry> {
+async function editNode(deps: OpsDeps, id: string, edit: (info: NodeInfo) => NodeInfo, ifRevision?: Revision): Promise<NodeEntry> {
   const key = deps.keys.node(id);
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const before = await readNode(deps, id);
+    checkRevision(`node ${id}`, ifRevision, before.revision);
     const info = edit(before.info);
     if (info === before.info) return before;
     const value = encode(info);
@@ -33,16 +35,18 @@ export function labelNode(
   deps: OpsDeps,
   id: string,
   change: { set: Readonly<Record<string, string>>; remove: readonly string[] },
+  ifRevision?: Revision,
 ): Promise<NodeEntry> {
   checkLabels(change);
-  return editNode(deps, id, (info) => {
+  const edit = (info: NodeInfo): NodeInfo => {
     const apiLabels: Record<string, string> = { ...info.apiLabels, ...change.set };
     for (const name of change.remove) {
       if (Object.hasOwn(info.agentLabels, name)) apiLabels[name] = "";
       else delete apiLabels[name];
     }
     return { ...info, apiLabels };
-  });
+  };
+  return editNode(deps, id, edit, ifRevision);
 }
 
 /** A draining node takes no new work; what runs goes on. Idempotent. */

@@ -7,8 +7,11 @@ import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import type { PipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import type { JobRef } from "../job-ref.ts";
 
+/** Where the channels of each `notify` rule are named in a file. */
+export type NotifyLines = { readonly file: string; readonly lines: readonly number[] };
+
 /** A job of a file, found to be right. */
-export type CheckedJob = JobRef & { readonly spec: JobSpec };
+export type CheckedJob = JobRef & { readonly spec: JobSpec; readonly notifyLines?: NotifyLines };
 
 /** A pipeline of a file, found to be right as far as the file tells; `taskLines`: where each task's job is named, in the order of `tasksOf`. */
 export type CheckedPipeline = JobRef & {
@@ -16,6 +19,7 @@ export type CheckedPipeline = JobRef & {
   readonly file: string;
   readonly taskLines: readonly number[];
   readonly triggerLines: readonly number[];
+  readonly notifyLines?: NotifyLines;
 };
 
 /** A channel of a file, found to be right. */

@@ -1,7 +1,8 @@
 /** The thread that parses and checks job files, one request after the other. Started by file-checker.ts. */
 import { parentPort } from "node:worker_threads";
 import { asAppError } from "fleetcron-shared/base/errors";
-import { meaningAt, parseFiles } from "fleetcron-shared/model/job-file";
+import { meaningAt, type ParsedJob, parseFiles } from "fleetcron-shared/model/job-file";
+import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import { tasksOf } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import type { CheckedChannel, CheckedJob, CheckedPipeline, FromChecker, ToChecker } from "./file-checker-protocol.ts";
 
@@ -12,12 +13,13 @@ parentPort?.on("message", (request: ToChecker) => {
   const { id } = request;
   try {
     const contents = parseFiles(request.files, meaningAt(request.nowMs));
-    const jobs = contents.jobs.map(({ group, id, spec }): CheckedJob => ({ group, id, spec }));
+    const jobs = contents.jobs.map((job): CheckedJob => ({ group: job.group, id: job.id, spec: job.spec, ...notifyLinesOf(job) }));
     const channels = contents.channels.map(({ name, spec }): CheckedChannel => ({ name, spec }));
-    const pipelines = contents.pipelines.map(({ group, id, spec, file, lineOf }): CheckedPipeline => {
+    const pipelines = contents.pipelines.map((pipeline): CheckedPipeline => {
+      const { group, id, spec, file, lineOf } = pipeline;
       const taskLines = tasksOf(spec).map(({ path }) => lineOf([...path, "job"]));
       const triggerLines = (spec.triggers ?? []).map((_, index) => lineOf(["triggers", index]));
-      return { group, id, spec, file, taskLines, triggerLines };
+      return { group, id, spec, file, taskLines, triggerLines, ...notifyLinesOf(pipeline) };
     });
     for (let start = 0; start < jobs.length; start += JOBS_A_PORTION) {
       answer({ id, t: "jobs", jobs: JSON.stringify(jobs.slice(start, start + JOBS_A_PORTION)) });
@@ -28,6 +30,11 @@ parentPort?.on("message", (request: ToChecker) => {
     answer({ id, t: "refused", code, message, hint, issues });
   }
 });
+
+function notifyLinesOf({ spec, file, lineOf }: Pick<ParsedJob, "file" | "lineOf"> & { readonly spec: Pick<JobSpec, "notify"> }) {
+  if (spec.notify === undefined) return {};
+  return { notifyLines: { file, lines: spec.notify.map((_, index) => lineOf(["notify", index, "to"])) } };
+}
 
 function answer(message: FromChecker): void {
   parentPort?.postMessage(message);

@@ -8,7 +8,7 @@ import { procsOf } from "./list-executions.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { scanPrefix } from "./scan.ts";
 
-type FindDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock">;
+type FindDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "archive" | "caller">;
 
 /** Between the end of a process and its record's arrival. */
 const RECORD_MS = 10_000;

@@ -1,6 +1,6 @@
 /**
- * Finds the records of an execution when its job is not known: ids do not name the job, so each job that has filed since the execution began is asked, a
- * few at a time. Also looks into the inbox, so that what was delivered is found before it is filed.
+ * Finds the records of an execution, also those that have left etcd. Its job is mostly not known, and ids do not name it: the history knows; where it does
+ * not, each job that has filed since the execution began is asked, a few at a time.
  */
 
 import { fromIso } from "fleetcron-shared/base/clock";
@@ -10,29 +10,58 @@ import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { prefixRange } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import { checkPart } from "fleetcron-shared/wire/keys";
+import { reaches } from "../caller.ts";
+import type { History } from "../history/history.ts";
 import { fromKey, type JobRef } from "../job-ref.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 
-type FindDeps = Pick<OpsDeps, "kv" | "keys" | "views">;
+type FindDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "archive" | "caller">;
 
 const IN_FLIGHT = 16;
 
 /** The record; throws `record/not-found`. `job` (`group/id`) saves the search. */
 export async function findRecord(deps: FindDeps, id: string, job: string | undefined): Promise<ExecutionRecord> {
-  const [found] = await findByPrefix(deps, id, id, job);
-  if (found === undefined || found.id !== id)
-    throw new AppError("record/not-found", `there is no record ${id}`, { hint: "it may be older than its job's retention" });
+  checkPart(id);
+  const archived = await visible(deps, job, async (history) => [await history.record(id)]);
+  const [kept] = archived;
+  const found = (await findByPrefix(deps, id, id, job ?? jobOf(kept))).find((record) => record.id === id) ?? kept;
+  if (found === undefined) {
+    throw new AppError("record/not-found", `there is no record ${id}`, {
+      hint: "it may be older than its job's retention and the history",
+    });
+  }
   return found;
 }
 
 /** The records of an execution, one per attempt, oldest first; empty when there is none. */
 export async function findExecutionRecords(deps: FindDeps, execution: string, job: string | undefined): Promise<ExecutionRecord[]> {
-  const found = await findByPrefix(deps, execution, `${execution}-`, job);
-  return found.filter((record) => record.execution === execution).sort((a, b) => a.attempt - b.attempt);
+  checkPart(execution);
+  const archived = await visible(deps, job, (history) => history.recordsOf(execution));
+  const fresh = await findByPrefix(deps, execution, `${execution}-`, job ?? jobOf(archived[0]));
+  // What etcd holds is newer: the history may have a provisional record yet.
+  const all = new Map([...archived, ...fresh].map((record) => [record.id, record]));
+  return [...all.values()].filter((record) => record.execution === execution).sort((a, b) => a.attempt - b.attempt);
+}
+
+/** What the history has, as far as the caller may see it. */
+async function visible(
+  { archive, caller }: FindDeps,
+  job: string | undefined,
+  read: (history: History) => Promise<readonly (ExecutionRecord | undefined)[]>,
+): Promise<ExecutionRecord[]> {
+  const who = caller?.();
+  const found = (await archive?.read(read)) ?? [];
+  return found.filter(
+    (record) =>
+      record !== undefined && (who === undefined || reaches(who, record.jobGroup)) && (job === undefined || jobOf(record) === job),
+  ) as ExecutionRecord[];
+}
+
+function jobOf(record: ExecutionRecord | undefined): string | undefined {
+  return record === undefined ? undefined : `${record.jobGroup}/${record.jobId}`;
 }
 
 async function findByPrefix(deps: FindDeps, id: string, prefix: string, job: string | undefined): Promise<ExecutionRecord[]> {
-  checkPart(id);
   const refs = job === undefined ? jobsSince(deps, idTimeMs(id) ?? 0) : [fromKey(job)];
   const found: ExecutionRecord[] = [];
   let next = 0;

@@ -11,7 +11,7 @@ import { fromCursor, isText, toCursor } from "./page.ts";
 import { readKeys } from "./read-keys.ts";
 import { scanPrefix } from "./scan.ts";
 
-type RunDeps = Pick<OpsDeps, "kv" | "keys" | "views">;
+export type RunDeps = Pick<OpsDeps, "kv" | "keys" | "views">;
 export type FoundRun = { readonly ref: JobRef; readonly run: RunDocument; readonly plan: RunPlan; readonly view: PipelineRunView };
 
 /** Throws `pipeline/no-run`. `pipeline` (`group/id`) saves the search. */
@@ -44,6 +44,7 @@ async function pipelineOf({ kv, keys }: RunDeps, id: string): Promise<JobRef | u
 
 export type RunQuery = {
   readonly pipeline?: string | undefined;
+  readonly group?: string | undefined;
   readonly state?: RunDocument["state"] | "unfinished" | undefined;
   readonly limit: number;
   readonly cursor?: string | undefined;
@@ -55,12 +56,15 @@ export async function listRuns(deps: RunDeps, query: RunQuery): Promise<Pipeline
   const before = fromCursor(query.cursor, isText) ?? "~";
   const of = query.pipeline === undefined ? undefined : fromKey(query.pipeline);
   const prefix = of === undefined ? keys.runs : keys.runsOf(of.group, of.id);
+  const isOfGroup = (key: string) => query.group === undefined || keys.parts(key)[1] === query.group;
   const idOf = (key: string) => key.slice(key.lastIndexOf("/") + 1);
   const found =
     query.state === "unfinished"
       ? await unfinishedKeys(deps)
       : (await all(scanPrefix(kv, prefix, { keysOnly: true }))).map(({ key }) => key);
-  const sorted = found.filter((key) => key.startsWith(prefix) && idOf(key) < before).sort((a, b) => (idOf(a) > idOf(b) ? -1 : 1));
+  const sorted = found
+    .filter((key) => key.startsWith(prefix) && isOfGroup(key) && idOf(key) < before)
+    .sort((a, b) => (idOf(a) > idOf(b) ? -1 : 1));
   const items: PipelineRunSummary[] = [];
   for (let at = 0; at < sorted.length; at += query.limit) {
     const chunk = sorted.slice(at, at + query.limit);
@@ -69,7 +73,7 @@ export async function listRuns(deps: RunDeps, query: RunQuery): Promise<Pipeline
       const entry = read.get(key);
       const run = entry === undefined ? undefined : tryDecode<RunDocument>(key, entry.value);
       if (run === undefined || (query.state !== undefined && query.state !== "unfinished" && run.state !== query.state)) continue;
-      items.push(summary(run));
+      items.push(runSummary(run));
       if (items.length < query.limit) continue;
       const shown = await withPositions(deps, items);
       return key === sorted.at(-1) ? { items: shown } : { items: shown, next: toCursor(run.id) };
@@ -134,6 +138,7 @@ export function runView(run: RunDocument, plan: RunPlan): PipelineRunView {
       ...(task.stage === undefined ? {} : { stage: task.stage }),
       job: task.job,
       needs: task.needs.flatMap((need) => plan.tasks[need]?.name ?? []),
+      after: task.after,
       ...(task.audit === undefined ? {} : { auditors: task.audit.auditors }),
       ...(task.confirm === undefined ? {} : { checkers: task.confirm.checkers }),
       ...state,
@@ -142,7 +147,8 @@ export function runView(run: RunDocument, plan: RunPlan): PipelineRunView {
   return { ...rest, name: plan.name, revision: plan.revision, params: plan.values, tasks };
 }
 
-function summary(run: RunDocument): PipelineRunSummary {
+/** A run without its tasks. */
+export function runSummary(run: RunDocument): PipelineRunSummary {
   const { id, group, pipeline, state, attempt, by, trigger, labels, sequence, createdAt, startedAt, endedAt, message } = run;
   const tasks = Object.entries(run.tasks);
   return {

@@ -7,8 +7,8 @@ import { findExecutionRecords } from "./find-records.ts";
 import { listRecords } from "./list-records.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 
-type ListDeps = Pick<OpsDeps, "kv" | "keys" | "views">;
-type Filter = { readonly job?: string | undefined; readonly node?: string | undefined };
+type ListDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "archive" | "caller">;
+type Filter = { readonly job?: string | undefined; readonly group?: string | undefined; readonly node?: string | undefined };
 
 export function procView(entry: ProcEntry): ProcView {
   const { v: _, ...proc } = entry.proc;
@@ -18,6 +18,7 @@ export function procView(entry: ProcEntry): ProcView {
 export function procsOf(deps: Pick<OpsDeps, "views">, filter: Filter): ProcEntry[] {
   return [...deps.views.procs.entries()]
     .map(([, entry]) => entry)
+    .filter((entry) => filter.group === undefined || entry.group === filter.group)
     .filter((entry) => filter.node === undefined || entry.node === filter.node)
     .filter((entry) => filter.job === undefined || `${entry.group}/${entry.job}` === filter.job);
 }
@@ -26,9 +27,9 @@ export function procsOf(deps: Pick<OpsDeps, "views">, filter: Filter): ProcEntry
 export async function listExecutions(
   deps: ListDeps,
   query: Filter & { state?: "running" | "ended" | undefined; limit: number; cursor?: string | undefined },
-): Promise<{ items: ExecutionView[]; next?: string }> {
+): Promise<{ items: ExecutionView[]; next?: string; notice?: string }> {
   const running = procsOf(deps, query)
-    .map(runningView)
+    .map(executionView)
     .sort((a, b) => (a.id < b.id ? 1 : -1));
   if (query.state === "running") return { items: running };
   const page = await listRecords(deps, query);
@@ -48,12 +49,13 @@ export async function findExecution(deps: ListDeps, id: string, job: string | un
   const records = await findExecutionRecords(deps, id, job);
   const proc = procsOf(deps, {}).find((entry) => entry.proc.execution === id);
   const last = records.at(-1);
-  const view = proc !== undefined && !last?.finalAttempt ? runningView(proc) : last === undefined ? undefined : endedView(last);
+  const view = proc !== undefined && !last?.finalAttempt ? executionView(proc) : last === undefined ? undefined : endedView(last);
   if (view === undefined) throw new AppError("execution/not-found", `no execution ${id} is running or recorded`);
   return { ...view, records };
 }
 
-function runningView(entry: ProcEntry): ExecutionView {
+/** One that runs. */
+export function executionView(entry: ProcEntry): ExecutionView {
   const { execution, v: _, fence: __, ...proc } = entry.proc;
   return { id: execution, group: entry.group, job: entry.job, node: entry.node, state: "running", ...proc };
 }

@@ -1,6 +1,5 @@
 /** Jobs, filtered, sorted and paged, all from memory. */
 
-import { nextOf } from "../timetable.ts";
 import type { JobEntry } from "../views.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { fromCursor, toCursor } from "./page.ts";
@@ -27,7 +26,7 @@ export function listJobs(deps: Pick<OpsDeps, "views" | "timetable" | "clock">, q
   const sortText = (entry: JobEntry): string => {
     if (by === "updated") return entry.stored.updatedAt;
     if (by === "key") return "";
-    const next = entry.job.pause ? undefined : nextOf(deps.timetable, entry.job, now);
+    const next = entry.job.pause ? undefined : deps.timetable.next(entry.job, now);
     return next === undefined ? NEVER : String(next).padStart(16, "0");
   };
   const after = fromCursor(query.cursor, isPlace);
@@ -45,13 +44,12 @@ export function listJobs(deps: Pick<OpsDeps, "views" | "timetable" | "clock">, q
   return placed.length > shown.length && last !== undefined ? { items, next: toCursor(last.place) } : { items };
 }
 
-/** Whether all of the `name=value` texts hold. */
+/** Whether all of the `name=value` and `name!=value` texts hold; the latter also without such a label. */
 export function hasLabels(labels: Readonly<Record<string, string>>, wanted: string | readonly string[] | undefined): boolean {
   const texts = wanted === undefined ? [] : typeof wanted === "string" ? [wanted] : wanted;
   return texts.every((text) => {
-    const at = text.indexOf("=");
-    const name = text.slice(0, at);
-    return Object.hasOwn(labels, name) && labels[name] === text.slice(at + 1);
+    const [, name = "", not, value] = /^(.*?)(!?)=(.*)$/s.exec(text) ?? [];
+    return (Object.hasOwn(labels, name) && labels[name] === value) !== (not === "!");
   });
 }
 

@@ -63,6 +63,7 @@ async function withOps(fault: Fault, check: (deps: OpsDeps, direct: Kv) => Promi
     timetable: createTimetable("UTC"),
     logStreams: { open: () => Promise.reject(new Error("nothing is followed here")) as never, close() {} },
     send: () => Promise.reject(new Error("nothing is sent here")),
+    passPoint: () => {},
   };
   await putJob(deps, REF, SPEC, undefined);
   await orderLease.current();
@@ -93,7 +94,7 @@ const INTENTS: Readonly<Record<string, { act(deps: OpsDeps): Promise<unknown>; i
     act: (deps) => pauseJob(deps, REF, true),
     isDone: async (kv) => (await kv.get(keys.job("g", "x")))?.version === 2,
   },
-  delete: { act: (deps) => deleteJob(deps, REF, undefined), isDone: async (kv) => (await kv.get(keys.job("g", "x"))) === undefined },
+  delete: { act: (deps) => deleteJob(deps, REF), isDone: async (kv) => (await kv.get(keys.job("g", "x"))) === undefined },
   apply: {
     act: (deps) => applied(deps, ["x", "y"]),
     isDone: async (kv) => (await kv.get(keys.job("g", "x")))?.version === 2 && (await kv.get(keys.job("g", "y")))?.version === 1,

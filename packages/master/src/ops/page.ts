@@ -24,14 +24,17 @@ export function isText(place: unknown): place is string {
   return typeof place === "string";
 }
 
-/** Cuts one page out of values that are all at hand, by their key in ascending order. */
+/** Cuts one page out of values that are all at hand, by their key; `-key`: the other way round. */
 export function pageByKey<T>(
   values: readonly T[],
   keyOf: (value: T) => string,
-  query: { limit: number; cursor?: string | undefined },
+  query: { limit: number; cursor?: string | undefined; sort?: "key" | "-key" | undefined },
 ): { items: T[]; next?: string } {
   const after = fromCursor(query.cursor, isText);
-  const rest = values.filter((value) => after === undefined || keyOf(value) > after).sort((a, b) => (keyOf(a) < keyOf(b) ? -1 : 1));
+  const isBefore = query.sort === "-key" ? (a: string, b: string) => a > b : (a: string, b: string) => a < b;
+  const rest = values
+    .filter((value) => after === undefined || isBefore(after, keyOf(value)))
+    .sort((a, b) => (isBefore(keyOf(a), keyOf(b)) ? -1 : 1));
   const items = rest.slice(0, query.limit);
   const last = items.at(-1);
   return rest.length > items.length && last !== undefined ? { items, next: toCursor(keyOf(last)) } : { items };

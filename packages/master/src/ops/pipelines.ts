@@ -6,13 +6,14 @@ import { suggest } from "fleetcron-shared/base/suggest";
 import { toIssue } from "fleetcron-shared/base/zod-issues";
 import { parsePipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-check";
 import type { PipelineSpec, StoredPipeline } from "fleetcron-shared/model/pipeline/pipeline-spec";
-import { absent, exists, unchanged } from "fleetcron-shared/store/kv";
+import { absent, type Revision, unchanged } from "fleetcron-shared/store/kv";
 import { encode } from "fleetcron-shared/wire/codec";
 import type { PipelinePage, PipelineView } from "../http/pipeline-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
 import { type PipelineEntry, pipelineEntry } from "../views.ts";
 import { missingChannels } from "./channels.ts";
 import { checkTriggersNow } from "./check-triggers.ts";
+import { checkRevision, conditionOf } from "./if-revision.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { pageByKey } from "./page.ts";
 import { putUnder, settle } from "./settle.ts";
@@ -36,7 +37,7 @@ export async function findPipeline(deps: Pick<PipelineDeps, "kv" | "keys" | "vie
 
 export function listPipelines(
   deps: Pick<PipelineDeps, "views">,
-  query: { group?: string | undefined; limit: number; cursor?: string | undefined },
+  query: { group?: string | undefined } & Parameters<typeof pageByKey>[2],
 ): PipelinePage {
   const all = [...deps.views.pipelines.entries()].map(([, entry]) => entry);
   const wanted = all.filter(({ stored }) => query.group === undefined || stored.group === query.group);
@@ -67,16 +68,16 @@ export async function putPipeline(deps: PipelineDeps, ref: JobRef, value: unknow
 }
 
 /** Its runs go on, and stay until they are too old. */
-export async function deletePipeline(deps: PipelineDeps, ref: JobRef): Promise<string> {
+export async function deletePipeline(deps: PipelineDeps, ref: JobRef, ifRevision?: Revision): Promise<string> {
   const key = deps.keys.pipeline(ref.group, ref.id);
   const result = await settle(deps.kv, {
-    if: [exists(key)],
+    if: [conditionOf(key, ifRevision)],
     then: [
       { op: "delete", key },
       { op: "delete", key: deps.keys.streak(ref.group, ref.id) },
     ],
   });
-  if (!result.succeeded) await findPipeline(deps, ref);
+  if (!result.succeeded) checkRevision(`pipeline ${toKey(ref)}`, ifRevision, (await findPipeline(deps, ref)).revision);
   await deps.views.pipelines.reached(result.revision);
   return toKey(ref);
 }

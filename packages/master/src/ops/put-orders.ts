@@ -13,10 +13,12 @@ export async function putOrders(
   deps: Pick<OpsDeps, "kv" | "keys" | "orderLease">,
   condition: readonly Compare[],
   orders: readonly Addressed[],
+  /** Written with the last of them. */
+  also: readonly Op[] = [],
 ): Promise<boolean> {
   const lease = await deps.orderLease.current();
   try {
-    for (const then of chunks(deps, orders, lease)) {
+    for (const then of chunks(deps, orders, also, lease)) {
       const { succeeded } = await settle(deps.kv, { if: condition, then });
       if (!succeeded) return false;
     }
@@ -27,13 +29,13 @@ export async function putOrders(
   return true;
 }
 
-function chunks(deps: Pick<OpsDeps, "keys">, orders: readonly Addressed[], lease: string): Op[][] {
+function chunks(deps: Pick<OpsDeps, "keys">, orders: readonly Addressed[], also: readonly Op[], lease: string): Op[][] {
   const made: Op[][] = [];
   let bytes = 0;
   for (const { node, order } of orders) {
     const value = encode(order);
     let ops = made.at(-1);
-    if (ops === undefined || ops.length >= MAX_TXN_OPS || bytes + value.length > MAX_TXN_BYTES) {
+    if (ops === undefined || ops.length >= MAX_TXN_OPS - also.length || bytes + value.length > MAX_TXN_BYTES) {
       ops = [];
       made.push(ops);
       bytes = 0;
@@ -41,5 +43,6 @@ function chunks(deps: Pick<OpsDeps, "keys">, orders: readonly Addressed[], lease
     bytes += Buffer.byteLength(value);
     ops.push({ op: "put", key: deps.keys.order(node, order.id), value, lease });
   }
+  made.at(-1)?.push(...also);
   return made;
 }

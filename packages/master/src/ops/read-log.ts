@@ -2,6 +2,7 @@
 import { AppError } from "fleetcron-shared/base/errors";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { unpackBytes } from "fleetcron-shared/wire/log-chunk";
+import type { LogPart } from "../http/log-schema.ts";
 import { awaitRecord, findLog, isWhole, type LogName } from "./find-log.ts";
 import { Interrupted } from "./log-streams.ts";
 import type { OpsDeps } from "./ops-deps.ts";
@@ -13,25 +14,15 @@ export type LogQuery = LogName & {
   readonly bytes: number;
 };
 
-/** Offsets count the bytes that the process has written. `bytes` are those of [offset, next). */
-export type LogPart = {
-  readonly attempt: number;
-  readonly offset: number;
-  readonly next: number;
-  /** What the process has written so far. */
-  readonly size: number;
-  /** Of the asked bytes before `offset`, so many are not kept. */
-  readonly skipped: number;
-  readonly bytes: Buffer;
-  readonly source: "node" | "record";
-};
+/** With where it comes from. */
+export type SourcedPart = LogPart & { readonly source: "node" | "record" };
 
 type ReadDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "logStreams">;
 
 const TRIES = 5;
 
 /** Throws `execution/not-found`, `node/not-online`, `log/no-answer`, `log/not-kept`. */
-export async function readLog(deps: ReadDeps, query: LogQuery, by: string, signal: AbortSignal): Promise<LogPart> {
+export async function readLog(deps: ReadDeps, query: LogQuery, by: string, signal: AbortSignal): Promise<SourcedPart> {
   const place = await findLog(deps, query);
   if (place.record !== undefined && isWhole(place.record)) return partOfRecord(place.record, query);
   for (let tries = 1; ; tries++) {
@@ -53,7 +44,7 @@ async function askNode(
   query: LogQuery,
   by: string,
   signal: AbortSignal,
-): Promise<LogPart | { readonly goneAttempt: number }> {
+): Promise<SourcedPart | { readonly goneAttempt: number }> {
   const { execution, attempt, from, tail, head, bytes } = query;
   const wish = {
     ...{ execution, follow: false, bytes, by },
@@ -80,7 +71,7 @@ async function askNode(
 }
 
 /** The record's text stands for [cutBytes, totalBytes), also where a few bytes were no text. */
-export function partOfRecord(record: ExecutionRecord, query: Omit<LogQuery, "execution">): LogPart {
+export function partOfRecord(record: ExecutionRecord, query: Omit<LogQuery, "execution">): SourcedPart {
   const { tail = "", cutBytes = 0, totalBytes = 0 } = record.output ?? {};
   const kept = Buffer.from(tail);
   const lines = lineStarts(kept);

@@ -23,7 +23,7 @@ import { createOrderLease, type OrderLease } from "./order-lease.ts";
 import { findPipeline } from "./pipelines.ts";
 import { runPipeline } from "./run-pipeline.ts";
 
-type HookDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId" | "log"> & {
+type HookDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId" | "log" | "passPoint"> & {
   /** Where this host keeps what triggers name. */
   readonly secrets: SecretSource;
 };

@@ -2,13 +2,17 @@
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { hash32 } from "fleetcron-shared/base/hash";
+import { idTimeMs } from "fleetcron-shared/base/ids";
+import { stableId } from "fleetcron-shared/base/stable-id";
 import { renderJob, resolve } from "fleetcron-shared/model/pipeline/params";
 import { unchanged } from "fleetcron-shared/store/kv";
 import type { RunResult } from "../http/api-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
+import { passing } from "../kill-points.ts";
 import type { JobEntry } from "../views.ts";
 import { matchingNodes, preferredFirst } from "./choose-nodes.ts";
 import { findJob, findNode, readJob } from "./find.ts";
+import type { Once } from "./once.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { putOrders } from "./put-orders.ts";
 import { runOrder } from "./run-order.ts";
@@ -21,7 +25,7 @@ export type RunRequest = {
 };
 
 /** Throws `job/not-found`, `node/not-found`, `node/not-online`, `node/none-matching`. A paused job runs all the same. */
-export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by: string): Promise<RunResult> {
+export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by: string, once?: Once): Promise<RunResult> {
   checkEnv(request.env);
   let entry = await findJob(deps, ref);
   for (let attempt = 0; attempt < 3; attempt++) {
@@ -30,15 +34,30 @@ export async function runJob(deps: OpsDeps, ref: JobRef, request: RunRequest, by
     const ordered = withParams(entry, request.params ?? {});
     const orders = nodes.map((node) => ({
       node,
-      order: runOrder(ordered, { id: deps.newId(), execution: deps.newId(), by, orderedAt, env: request.env }),
+      order: runOrder(ordered, { ...idsFor(deps, node, once), by, orderedAt, env: request.env }),
     }));
+    const result: RunResult = { orders: orders.map(({ node, order }) => ({ order: order.id, node, execution: order.execution })) };
+    if (once?.made === true) return result;
     const condition = unchanged(deps.keys.job(ref.group, ref.id), entry.job.revision);
-    if (await putOrders(deps, [condition], orders)) {
-      return { orders: orders.map(({ node, order }) => ({ order: order.id, node, execution: order.execution })) };
-    }
+    const [guard, mark] = once === undefined ? [[], []] : [[once.guard], [once.mark(result)]];
+    // With a key that is taken meanwhile, the answer is the first one (http/idempotency.ts).
+    if (await passing(deps.passPoint, ["runJob"], () => putOrders(deps, [condition, ...guard], orders, mark))) return result;
+    if (once !== undefined && !(await isOpen(deps, once))) return result;
     entry = await readJob(deps, ref);
   }
   throw new AppError("write/conflict", `job ${toKey(ref)} is being changed all the time`);
+}
+
+/** Those of a request that happens once are made of it and the node, so that making it again makes the same. */
+function idsFor(deps: Pick<OpsDeps, "newId">, node: string, once: Once | undefined): { id: string; execution: string } {
+  if (once === undefined) return { id: deps.newId(), execution: deps.newId() };
+  const atMs = idTimeMs(once.id) ?? 0;
+  return { id: stableId(atMs, once.id, "order", node), execution: stableId(atMs, once.id, "execution", node) };
+}
+
+/** Whether nobody has made it yet. */
+async function isOpen({ kv }: Pick<OpsDeps, "kv">, { guard }: Once): Promise<boolean> {
+  return (await kv.txn({ if: [guard], then: [] })).succeeded;
 }
 
 async function chooseNodes(deps: OpsDeps, entry: JobEntry, node: string | undefined): Promise<string[]> {

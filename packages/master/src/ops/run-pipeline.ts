@@ -12,12 +12,14 @@ import { place } from "fleetcron-shared/model/pipeline/placement";
 import { globalsNamed, makePlan, type PlannedJob, type RunPlan, resolveTask } from "fleetcron-shared/model/pipeline/plan";
 import type { Unfinished } from "fleetcron-shared/model/pipeline/request";
 import { newRun, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { absent, type Compare, MAX_TXN_BYTES, type Op, unchanged } from "fleetcron-shared/store/kv";
+import { absent, type Compare, MAX_TXN_BYTES, type Op, type Txn, unchanged } from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import type { PipelineDryRun, PipelineRunView } from "../http/pipeline-schema.ts";
 import { fromKey, type JobRef, toKey } from "../job-ref.ts";
+import { passing, type Step } from "../kill-points.ts";
 import { type JobEntry, jobEntry, type PipelineEntry } from "../views.ts";
 import { findRun, runView } from "./find-run.ts";
+import type { Once } from "./once.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { findPipeline } from "./pipelines.ts";
 import { readKeys } from "./read-keys.ts";
@@ -31,25 +33,31 @@ export type RunWish = {
   readonly by: string;
   /** Default: a new one. A run that is there already is given back as it is. */
   readonly run?: string | undefined;
+  /** Of a request that happens once: the run has its id. */
+  readonly once?: Once | undefined;
   /** Of runs that start each other: how many came before it. */
   readonly chain?: number | undefined;
+  /** What the transaction is; default: createRun. */
+  readonly step?: Step;
   /** What must hold and what is written with the run, in one transaction. */
   readonly also?: { readonly if: readonly Compare[]; readonly then: readonly Op[] };
 };
 
-type WishDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId">;
+type WishDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "newId" | "passPoint">;
 
 const TRIES = 3;
 
 /** Throws `pipeline/not-found`, `input/invalid` with everything that keeps it from running, `input/too-large`. */
 export async function runPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): Promise<PipelineRunView> {
   const { keys } = deps;
-  const id = wish.run ?? deps.newId();
+  const { once } = wish;
+  const id = wish.run ?? once?.id ?? deps.newId();
+  if (once?.made === true) return (await findRun(deps, id, toKey(ref))).view;
   for (let attempt = 0; attempt < TRIES; attempt++) {
     const entry = await findPipeline(deps, ref);
     const plan = await planOf(deps, entry, wish, id);
     const sequence = sequenceOf(entry.stored.spec.sequential, plan);
-    const { by, trigger, chain, also } = wish;
+    const { by, trigger, chain, also, step = "createRun" } = wish;
     const run = newRun(plan, { by, trigger, at: toIso(deps.clock.now()), sequence, chain });
     const [runText, planText] = [encode(run), encode(plan)];
     const bytes = Buffer.byteLength(runText) + Buffer.byteLength(planText);
@@ -59,17 +67,24 @@ export async function runPipeline(deps: WishDeps, ref: JobRef, wish: RunWish): P
     }
     const runKey = keys.run(ref.group, ref.id, id);
     const mark: Unfinished = { v: 1, group: ref.group, pipeline: ref.id };
-    const { succeeded } = await settle(deps.kv, {
-      if: [unchanged(keys.pipeline(ref.group, ref.id), entry.revision), absent(runKey), ...(also?.if ?? [])],
+    const txn: Txn = {
+      if: [
+        unchanged(keys.pipeline(ref.group, ref.id), entry.revision),
+        absent(runKey),
+        ...(also?.if ?? []),
+        ...(once === undefined ? [] : [once.guard]),
+      ],
       then: [
         { op: "put", key: runKey, value: runText },
         { op: "put", key: keys.plan(ref.group, ref.id, id), value: planText },
         { op: "put", key: keys.unfinished(id), value: encode(mark) },
         ...(also?.then ?? []),
+        ...(once === undefined ? [] : [once.mark(runView(run, plan))]),
       ],
-    });
+    };
+    const { succeeded } = await passing(deps.passPoint, [step], () => settle(deps.kv, txn));
     if (succeeded) return runView(run, plan);
-    if (wish.run !== undefined && (await deps.kv.get(runKey)) !== undefined) return (await findRun(deps, id, toKey(ref))).view;
+    if ((wish.run ?? once) !== undefined && (await deps.kv.get(runKey)) !== undefined) return (await findRun(deps, id, toKey(ref))).view;
   }
   throw new AppError("write/conflict", `pipeline ${toKey(ref)} is being changed all the time`);
 }
@@ -107,6 +122,7 @@ export async function dryRunPipeline(deps: WishDeps, ref: JobRef, wish: RunWish)
       job: task.job,
       revision: plan.jobs[task.job]?.revision ?? 0,
       needs: needsOf(plan, task),
+      after: task.after,
       params: Object.fromEntries(resolveTask(plan, task, {}).params.map(({ name, value }) => [name, value])),
       nodes: "why" in placement ? [] : [...placement.nodes],
       ...(note === undefined ? {} : { note }),

@@ -3,13 +3,14 @@ import { toIso } from "fleetcron-shared/base/clock";
 import type { Delivery } from "fleetcron-shared/model/notice";
 import type { ChannelTest } from "../http/api-schema-channels.ts";
 import { findChannel } from "./channels.ts";
+import type { Once } from "./once.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 
-export async function testChannel(deps: OpsDeps, name: string, by: string): Promise<ChannelTest> {
+export async function testChannel(deps: OpsDeps, name: string, by: string, once?: Once): Promise<ChannelTest> {
   const { stored } = await findChannel(deps, name);
   const at = toIso(deps.clock.now());
   const delivery: Delivery = {
-    ...{ v: 1, id: deps.newId(), channel: name, state: "sealed", createdAt: at, omitted: 0, tries: 0 },
+    ...{ v: 1, id: once?.id ?? deps.newId(), channel: name, state: "sealed", createdAt: at, omitted: 0, tries: 0 },
     items: [
       {
         notice: {

@@ -7,7 +7,6 @@ import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record
 import { prefixEnd, prefixRange } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { WhyResult } from "../http/api-schema.ts";
-import { nextOf } from "../timetable.ts";
 import type { JobEntry } from "../views.ts";
 import { matchingNodes } from "./choose-nodes.ts";
 import type { OpsDeps } from "./ops-deps.ts";
@@ -26,7 +25,7 @@ export async function why(deps: WhyDeps, entry: JobEntry, at: string | undefined
   const { job } = entry;
   const nowMs = deps.clock.now();
   const atMs = at === undefined ? undefined : fromIso(at);
-  const nextMs = nextOf(deps.timetable, job, Math.max(nowMs, atMs ?? 0));
+  const nextMs = deps.timetable.next(job, Math.max(nowMs, atMs ?? 0));
   const next = nextMs === undefined ? null : toIso(nextMs);
   const tick = findTick(deps, job, atMs, nowMs);
   if (tick === undefined) return { ...notDue(deps, job, atMs), next, records: [], facts: [...jobFacts(deps, job)] };
@@ -67,7 +66,7 @@ function notDue(deps: WhyDeps, job: Job, atMs: EpochMs | undefined): Pick<WhyRes
   const about = { dueAt: null, rule: null, verdict: "notDue", reason: null } as const;
   if (atMs === undefined) return { ...about, text: "No rule of this job has ever been due or will be." };
   const before = job.rules.map((rule) => deps.timetable.of(job, rule).lastAtOrBefore(atMs)).filter((tick) => tick !== undefined);
-  const after = nextOf(deps.timetable, job, atMs);
+  const after = deps.timetable.next(job, atMs);
   const near = [
     ...(before.length === 0 ? [] : [`the one before was due at ${toIso(Math.max(...before))}`]),
     ...(after === undefined ? [] : [`the one after at ${toIso(after)}`]),
@@ -105,7 +104,7 @@ async function recordsOfTick(deps: WhyDeps, job: Job, rule: Rule, dueMs: EpochMs
   let read = 0;
   for await (const kv of scan(deps.kv, { start: prefix + firstIdAt(dueMs - CLOCK_TOLERANCE_MS), end: prefixEnd(prefix) })) {
     const record = tryDecode<ExecutionRecord>(kv.key, kv.value);
-    if (record?.ruleId === rule.id && record.dueAt !== undefined) {
+    if (record?.ruleId === rule.id && record.partOf === undefined && record.dueAt !== undefined) {
       if (record.dueAt === dueAt || (record.dueAt < dueAt && (record.dueUntil ?? "") >= dueAt)) found.push(record);
     }
     read += 1;

@@ -7,10 +7,11 @@ import { silentLog } from "fleetcron-shared/base/log";
 import { systemRandom } from "fleetcron-shared/base/random";
 import type { NodeInfo, Order } from "fleetcron-shared/model/facts";
 import type { PipelineSpec, StoredPipeline, TaskSpec } from "fleetcron-shared/model/pipeline/pipeline-spec";
+import type { RunRequest } from "fleetcron-shared/model/pipeline/request";
 import type { RunDocument } from "fleetcron-shared/model/pipeline/run-document";
 import { isRunEnd } from "fleetcron-shared/model/pipeline/run-document";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
-import type { Kv } from "fleetcron-shared/store/kv";
+import type { Kv, Txn } from "fleetcron-shared/store/kv";
 import { createMemoryStore } from "fleetcron-shared/store/memory-kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
 import { decode, encode } from "fleetcron-shared/wire/codec";
@@ -26,6 +27,7 @@ const keys = createKeys();
 const clock = systemClock;
 const random = systemRandom;
 const log = silentLog;
+const passPoint = () => {};
 const newId = createIdSource({ clock, random });
 const job = { run: { command: { script: "true" } } };
 const task = (name: string, more: Partial<TaskSpec> = {}): TaskSpec => ({ name, job, ...more });
@@ -93,8 +95,11 @@ async function world(spec: PipelineSpec) {
     for (const op of taskAdditions(keys, record)?.requests ?? []) await kv.txn({ then: [op] });
   }
 
-  /** A leader that dies at `death`; resolves when it is dead. */
-  function lead(death: Death | undefined): { readonly dead: Promise<void>; readonly service: LeaderService; transactions(): number } {
+  /** A leader that dies at `death`; resolves when it is dead. `hold`: before each of its transactions. */
+  function lead(
+    death: Death | undefined,
+    hold?: (txn: Txn) => Promise<void>,
+  ): { readonly dead: Promise<void>; readonly service: LeaderService; transactions(): number } {
     const ended = new AbortController();
     const { promise: dead, resolve } = Promise.withResolvers<void>();
     let count = 0;
@@ -102,6 +107,7 @@ async function world(spec: PipelineSpec) {
       ...kv,
       async txn(txn) {
         if (ended.signal.aborted) throw new AppError("etcd/closed", "dead");
+        await hold?.(txn);
         const isWrite = txn.then.some(({ op }) => op !== "get");
         if (!isWrite || ++count !== death?.at) return kv.txn(txn);
         if (death.how !== "before") await kv.txn(txn);
@@ -113,15 +119,22 @@ async function world(spec: PipelineSpec) {
     };
     const guard = { key: keys.meta, target: "createRevision", is: "=", value: 0 } as const;
     const term = { revision: 1, guard, ended: ended.signal, trusted: () => !ended.signal.aborted };
-    const service = startPipelines({ kv: mortal, keys, clock, random, log, newId, views, orderLease, term }, { lostAfterMs: 60_000 });
+    const service = startPipelines(
+      { kv: mortal, keys, clock, random, log, newId, views, orderLease, passPoint, term },
+      { lostAfterMs: 60_000 },
+    );
     return { dead, service, transactions: () => count };
   }
 
-  const run = await runPipeline(
-    { kv, keys, views, clock, newId },
-    { group: "g", id: "p" },
-    { params: {}, labels: {}, trigger: "manual", by: "ann" },
-  );
+  const ask = (id?: string) =>
+    runPipeline(
+      { kv, keys, views, clock, newId, passPoint },
+      { group: "g", id: "p" },
+      { params: {}, labels: {}, trigger: "manual", by: "ann", run: id },
+    );
+  const run = await ask();
+  /** Every state of every run, as it was stored. */
+  const history: RunDocument[] = [];
   const over = Promise.withResolvers<RunDocument>();
   const watching = openMirror(
     { kv, clock, random, log },
@@ -130,13 +143,17 @@ async function world(spec: PipelineSpec) {
       onEvents(events) {
         for (const event of events) {
           const doc = event.type === "put" ? decode<RunDocument>(event.kv.key, event.kv.value) : undefined;
+          if (doc !== undefined) history.push(doc);
           if (doc !== undefined && isRunEnd(doc.state)) over.resolve(doc);
         }
       },
     },
   );
   return {
+    kv,
     run,
+    ask,
+    history,
     started,
     lead,
     over: over.promise,
@@ -197,5 +214,44 @@ test("two that both believe to lead: each task is started once all the same", as
   for (const { service } of leaders) await service.stop();
   t.is(state, "succeeded");
   t.deepEqual(names(cluster.started), STARTS);
+  await cluster.close();
+});
+
+test("a rerun that is about to begin keeps a new run of its sequence waiting: at no time are two under way", async (t) => {
+  const cluster = await world({ tasks: [task("a")], sequential: "branch" });
+  const [gate, begins, seen] = [Promise.withResolvers<void>(), Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+  const again = cluster.run.id;
+  const next = newId();
+  const { service } = cluster.lead(undefined, async ({ then }) => {
+    const puts = then.flatMap((op) =>
+      op.op === "put" && op.key === keys.run("g", "p", again) ? [decode<RunDocument>(op.key, op.value)] : [],
+    );
+    if (then.some((op) => op.op === "get" && op.key === keys.run("g", "p", next))) seen.resolve();
+    if (!puts.some(({ attempt, state }) => attempt === 2 && state === "active")) return;
+    begins.resolve();
+    await gate.promise;
+  });
+  await cluster.over;
+  const rerun: RunRequest = { v: 1, run: again, pipeline: { group: "g", id: "p" }, event: { type: "rerun", by: "ann", from: undefined } };
+  await cluster.kv.txn({ then: [{ op: "put", key: keys.request("r1"), value: encode(rerun) }] });
+  await begins.promise;
+  await cluster.ask(next);
+  await seen.promise;
+  // The new run is known; were it its turn, it would begin in these.
+  const turns = async (count: number) => {
+    for (let left = count; left > 0; left--) await new Promise<void>((resolve) => void clock.turn(resolve));
+  };
+  await turns(100);
+  gate.resolve();
+  const ends = () => cluster.history.filter(({ state }) => state === "succeeded").map(({ id, attempt }) => `${id} ${attempt}`);
+  while (ends().length < 3) await turns(1);
+  t.deepEqual(ends(), [`${again} 1`, `${again} 2`, `${next} 1`]);
+  const active = new Set<string>();
+  for (const { id, state } of cluster.history) {
+    if (state === "active") active.add(id);
+    else active.delete(id);
+    t.true(active.size <= 1);
+  }
+  await service.stop();
   await cluster.close();
 });

@@ -14,13 +14,14 @@ import { isLive, isRunEnd, type RunDocument } from "fleetcron-shared/model/pipel
 import type { Op, Revision } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { readKeys } from "../ops/read-keys.ts";
 import { ADVANCE_LIMITS, advanceTxn, type Kill, type RunAddition, type RunChange, type StoredRun } from "./advance-txn.ts";
 import { type Composed, compose, type World } from "./compose.ts";
 import { createPool } from "./pool.ts";
 import { createRequestQueue, type WaitingRequest } from "./request-queue.ts";
+import { stepsOf } from "./steps-of.ts";
 import { endOrder } from "./task-orders.ts";
 import { startTidier } from "./tidy.ts";
 import { createVigil } from "./vigil.ts";
@@ -105,6 +106,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
         ...new Map(effects.flatMap((effect) => (effect.type === "kill" ? [[effect.execution, effect] as const] : []))).values(),
       ];
       const revision = await commit(state, composed, kills.slice(0, ADVANCE_LIMITS.kills), requests);
+      deps.observe?.advanced(state.doc, run);
       held.state = { doc: run, plan: state.plan, revision };
       starting.delete(id);
       await sendKills(run, kills.slice(ADVANCE_LIMITS.kills));
@@ -132,7 +134,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     const answers = requests.flatMap(({ id, request }): Op[] =>
       answer === undefined || request.ask !== true ? [] : [{ op: "put", key: keys.answer(id), value: encode(answer), lease }],
     );
-    await leaderTxn(deps, { then: [...requests.map(({ key }): Op => ({ op: "delete", key })), ...answers] });
+    await leaderStep(deps, "drop", { then: [...requests.map(({ key }): Op => ({ op: "delete", key })), ...answers] });
     for (const { key } of requests) queue.done(key);
   }
 
@@ -145,7 +147,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     const also = after === before.doc ? NOTHING : ((await options.alsoOf?.(change)) ?? NOTHING);
     const txn = advanceTxn({ keys, lease, orderedAt: toIso(clock.now()), api, before, made, kills, requests, also });
     try {
-      const result = await leaderTxn(deps, txn);
+      const result = await leaderStep(deps, stepsOf(keys, change, requests, also), txn);
       if (!result.succeeded) {
         await forgetDone(requests);
         throw new AppError("write/conflict", `run ${made.run.id} or one of its requests is not as it was read`);
@@ -174,7 +176,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     for (let at = 0; at < kills.length; at += KILLS_AT_ONCE) {
       const lease = await deps.orderLease.current();
       const context = { keys, lease, run, orderedAt: toIso(clock.now()) };
-      await leaderTxn(deps, { then: kills.slice(at, at + KILLS_AT_ONCE).flatMap((kill) => endOrder(context, kill)) });
+      await leaderStep(deps, "kill", { then: kills.slice(at, at + KILLS_AT_ONCE).flatMap((kill) => endOrder(context, kill)) });
     }
   }
 

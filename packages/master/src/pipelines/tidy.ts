@@ -1,6 +1,7 @@
 /**
  * Retention of runs: what is beyond the pipeline's count or too old goes, with its plan. Runs that are not over stay. No run waits for it: pipelines are
- * tidied one after the other, each once however many of its runs have ended meanwhile. Etcd away: it is done later.
+ * tidied one after the other, each once however many of its runs have ended meanwhile; now and then all that have runs are visited, also those that run no
+ * more or are deleted. Etcd away: it is done later.
  */
 import { fromIso } from "fleetcron-shared/base/clock";
 import { parseDuration } from "fleetcron-shared/base/duration";
@@ -8,14 +9,16 @@ import { idTimeMs } from "fleetcron-shared/base/ids";
 import type { PipelineSpec } from "fleetcron-shared/model/pipeline/pipeline-spec";
 import { PLAN_DEFAULTS } from "fleetcron-shared/model/pipeline/plan";
 import { isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { type Op, prefixRange, unchanged } from "fleetcron-shared/store/kv";
+import { type Op, prefixEnd, prefixRange, unchanged } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { scanPrefix } from "../ops/scan.ts";
 
 /** Runs that are deleted before it is the next pipeline's turn. */
 const A_PASS = 40;
+/** From one visit of all pipelines to the next. */
+export const TOUR_MS = 600_000;
 
 type Pipeline = { readonly group: string; readonly pipeline: string };
 
@@ -25,10 +28,29 @@ export type Tidier = LeaderService & {
 };
 
 export function startTidier(deps: LeaderDeps): Tidier {
-  const { keys, views } = deps;
+  const { keys, kv, clock, views } = deps;
   const due = new Map<string, Pipeline>();
+  let nextTourMs = clock.mono();
+  let disarm = () => {};
+
+  /** Jumps from pipeline to pipeline through the runs. */
+  async function visitAll(signal: AbortSignal): Promise<void> {
+    if (clock.mono() < nextTourMs) return;
+    const end = prefixEnd(keys.runs);
+    for (let at = keys.runs; !signal.aborted; ) {
+      const { kvs } = await kv.range({ start: at, end, limit: 1, keysOnly: true });
+      const [, group, pipeline] = keys.parts(kvs[0]?.key ?? "");
+      if (group === undefined || pipeline === undefined) break;
+      due.set(keys.pipeline(group, pipeline), { group, pipeline });
+      at = prefixEnd(keys.runsOf(group, pipeline));
+    }
+    nextTourMs = clock.mono() + TOUR_MS;
+    disarm();
+    disarm = clock.after(TOUR_MS, () => loop.kick());
+  }
 
   async function round(signal: AbortSignal): Promise<void> {
+    await Promise.all([visitAll(signal), views.pipelines.synced]);
     for (const [key, of] of due) {
       if (signal.aborted) return;
       const retain = views.pipelines.get(key)?.stored.spec.retain;
@@ -42,18 +64,23 @@ export function startTidier(deps: LeaderDeps): Tidier {
   }
 
   const loop = startLoop(deps, deps.term.ended, round);
+  loop.kick();
   return {
     kick(of) {
       due.set(keys.pipeline(of.group, of.pipeline), of);
       loop.kick();
     },
-    stop: () => loop.stop(),
+    async stop() {
+      disarm();
+      await loop.stop();
+      disarm();
+    },
   };
 }
 
 /** Whether there may be more to delete. */
 async function tidyRuns(
-  deps: Pick<LeaderDeps, "kv" | "keys" | "clock" | "term">,
+  deps: Pick<LeaderDeps, "kv" | "keys" | "clock" | "term" | "passPoint" | "hold">,
   of: Pipeline,
   retain: PipelineSpec["retain"],
 ): Promise<boolean> {
@@ -67,6 +94,7 @@ async function tidyRuns(
   const first = await kv.range({ ...prefixRange(prefix), limit: 1, keysOnly: true });
   let beyond = first.count - count;
   if (beyond <= 0 && !first.kvs.some(({ key }) => isOld(key))) return false;
+  let spare = beyond - (deps.hold?.maxRuns ?? 0);
   let deleted = 0;
   for await (const entry of scanPrefix(kv, prefix)) {
     const isBeyond = beyond > 0;
@@ -75,11 +103,17 @@ async function tidyRuns(
     const run = tryDecode<RunDocument>(entry.key, entry.value);
     const isOver = run === undefined || (isRunEnd(run.state) && (isBeyond || (fromIso(run.endedAt ?? "") ?? 0) < before));
     if (!isOver) continue;
+    if (deps.hold?.isArchived(entry.modRevision) === false) {
+      // What is not in the history yet waits, as far as there is room; the oldest go first.
+      if (spare <= 0) continue;
+      spare -= 1;
+      deps.hold.letGoRun(run?.id ?? entry.key);
+    }
     const then: Op[] = [
       { op: "delete", key: entry.key },
       { op: "delete", key: keys.plan(of.group, of.pipeline, idOf(entry.key)) },
     ];
-    await leaderTxn(deps, { if: [unchanged(entry.key, entry.modRevision)], then });
+    await leaderStep(deps, "tidy", { if: [unchanged(entry.key, entry.modRevision)], then });
     deleted += 1;
     if (deleted === A_PASS) return true;
   }

@@ -4,6 +4,7 @@
  */
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
 import { AppError, asAppError, isCode } from "fleetcron-shared/base/errors";
+import { stableId } from "fleetcron-shared/base/stable-id";
 import { namesFor, type Values } from "fleetcron-shared/model/pipeline/params";
 import { isRunEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
 import { valuesOf } from "fleetcron-shared/model/pipeline/trigger-check";
@@ -12,13 +13,12 @@ import { type Op, type Revision, unchanged } from "fleetcron-shared/store/kv";
 import { openView } from "fleetcron-shared/store/view";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import { type JobRef, toKey } from "../job-ref.ts";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { findRun } from "../ops/find-run.ts";
 import { runPipeline } from "../ops/run-pipeline.ts";
 import type { RunChange } from "../pipelines/advance-txn.ts";
 import { missedOps } from "./missed.ts";
-import { runIdFrom } from "./run-id.ts";
 
 /** The value of `ends/<run>/<attempt>`: a run that has ended, and the triggers for which that is still to be done. */
 type RunEnd = {
@@ -84,7 +84,7 @@ export function startChains(deps: LeaderDeps): LeaderService {
     const [to, ...rest] = end.to;
     const left: Op = rest.length === 0 ? { op: "delete", key } : { op: "put", key, value: encode<RunEnd>({ ...end, to: rest }) };
     const strike = async (also: readonly Op[]) => {
-      const result = await leaderTxn(deps, { if: [unchanged(key, revision)], then: [left, ...also] });
+      const result = await leaderStep(deps, "follow", { if: [unchanged(key, revision)], then: [left, ...also] });
       // Done already: an earlier transaction whose answer was lost.
       if (!result.succeeded) log.debug({ key }, "end of a run is not as it was read");
     };
@@ -92,7 +92,7 @@ export function startChains(deps: LeaderDeps): LeaderService {
     const trigger = entry?.stored.spec.triggers?.find(({ name, pipeline }) => name === to?.trigger && pipeline !== undefined);
     if (to === undefined || entry === undefined || trigger === undefined || trigger.pause === true) return strike([]);
     const from = `${end.group}/${end.pipeline}`;
-    const run = runIdFrom(fromIso(end.at) ?? 0, "end", end.run, String(end.attempt), toKey(to), to.trigger);
+    const run = stableId(fromIso(end.at) ?? 0, "end", end.run, String(end.attempt), toKey(to), to.trigger);
     const giveUp = (why: string) => {
       log.warn({ pipeline: toKey(to), trigger: to.trigger, after: end.run, why }, "trigger could not start a run");
       return strike(missedOps(deps, entry.stored, { id: run, trigger, why, data: { after: `${from} ${end.run}` } }));
@@ -100,7 +100,15 @@ export function startChains(deps: LeaderDeps): LeaderService {
     if (end.chain > MAX_CHAIN) return giveUp(`${MAX_CHAIN} runs have followed each other; this one, after ${from}, would be the next`);
     const values = valuesOf(trigger, { ...(await factsOf(end)), run: end.run, pipeline: from, state: end.state });
     const also = { if: [term.guard, unchanged(key, revision)], then: [left] };
-    const wish = { ...values, run, trigger: triggerLabel(trigger), by: `${from} ${end.run}`, chain: end.chain, also };
+    const wish = {
+      ...values,
+      run,
+      trigger: triggerLabel(trigger),
+      by: `${from} ${end.run}`,
+      chain: end.chain,
+      step: "follow",
+      also,
+    } as const;
     try {
       await runPipeline(deps, to, wish);
     } catch (thrown) {

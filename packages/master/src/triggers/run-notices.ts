@@ -45,9 +45,11 @@ function aboutTasks(
   const { after } = change;
   const task = first === undefined ? undefined : after.tasks[first];
   if (first === undefined || task === undefined) return undefined;
+  // Approval and confirmation of one task are two things to be told, however close to each other.
+  const what = event === "taskFailed" ? event : task.state === "waitingAudit" ? "audit" : "confirm";
   const words = names.length === 1 ? oneTask(change, event, first) : manyTasks(event, names);
   const { notice } = noticesOf(rules, { also: [event], result: "none" }, undefined, {
-    id: `${after.id}.${after.attempt}.${event}.${first}.${task.attempt}`,
+    id: `${after.id}.${after.attempt}.${what}.${first}.${task.attempt}`,
     at,
     subject: { ...subjectOf(change), ...(names.length === 1 ? { task: first } : {}) },
     data: {

@@ -5,6 +5,7 @@
 import { createHash } from "node:crypto";
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
 import { AppError, asAppError, isCode } from "fleetcron-shared/base/errors";
+import { stableId } from "fleetcron-shared/base/stable-id";
 import { valuesOf } from "fleetcron-shared/model/pipeline/trigger-check";
 import { type TimerTrigger, type TriggerSpec, triggerLabel } from "fleetcron-shared/model/pipeline/trigger-spec";
 import { dueTicks, type TriggerTimes, timesOf } from "fleetcron-shared/model/pipeline/trigger-timer";
@@ -12,12 +13,11 @@ import { absent, type Compare, type Op, type Revision, unchanged } from "fleetcr
 import { openView } from "fleetcron-shared/store/view";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import { toKey } from "../job-ref.ts";
-import { type LeaderDeps, type LeaderService, leaderTxn } from "../leader/leader-deps.ts";
+import { type LeaderDeps, type LeaderService, leaderStep } from "../leader/leader-deps.ts";
 import { startLoop } from "../leader/loop.ts";
 import { runPipeline } from "../ops/run-pipeline.ts";
 import type { PipelineEntry } from "../views.ts";
 import { missedOps } from "./missed.ts";
-import { runIdFrom } from "./run-id.ts";
 
 /** The value of `ticks/<group>/<pipeline>/<trigger>`: every tick up to `at` is dealt with. `rule`: of which timer. */
 type Cursor = { readonly v: 1; readonly rule: string; readonly at: string };
@@ -104,11 +104,15 @@ export function startTimers(deps: LeaderDeps, options: { readonly timezone: stri
     const { entry, key, trigger, hash } = timer;
     const { group, id } = entry.stored;
     if (!term.trusted()) throw new AppError("etcd/lease-gone", "this master leads no longer");
-    const run = runIdFrom(fromIso(due) ?? 0, "tick", group, id, trigger.name, due);
+    const run = stableId(fromIso(due) ?? 0, "tick", group, id, trigger.name, due);
     const cursor: Cursor = { v: 1, rule: hash, at: due };
     const also = { if: [term.guard, unchanged(key, held.revision)], then: [{ op: "put", key, value: encode(cursor) }] } as const;
     try {
-      await runPipeline(deps, { group, id }, { ...valuesOf(trigger, { due }), run, trigger: triggerLabel(trigger), by: "timer", also });
+      await runPipeline(
+        deps,
+        { group, id },
+        { ...valuesOf(trigger, { due }), run, trigger: triggerLabel(trigger), by: "timer", step: "fire", also },
+      );
     } catch (thrown) {
       if (!isCode(thrown, "input/invalid", "input/too-large")) throw thrown;
       const err = asAppError(thrown);
@@ -123,7 +127,7 @@ export function startTimers(deps: LeaderDeps, options: { readonly timezone: stri
 
   const missed = ({ entry, trigger }: Timer, due: string, why: string) =>
     missedOps(deps, entry.stored, {
-      id: runIdFrom(fromIso(due) ?? 0, "tick", toKey(entry.stored), trigger.name, due),
+      id: stableId(fromIso(due) ?? 0, "tick", toKey(entry.stored), trigger.name, due),
       trigger,
       why,
       data: { dueAt: due },
@@ -137,7 +141,7 @@ export function startTimers(deps: LeaderDeps, options: { readonly timezone: stri
   async function move({ key, hash }: Timer, held: Held | undefined, at: string, also: readonly Op[]): Promise<Held> {
     const cursor: Cursor = { v: 1, rule: hash, at };
     const compares: Compare[] = [held === undefined ? absent(key) : unchanged(key, held.revision)];
-    const result = await leaderTxn(deps, { if: compares, then: [{ op: "put", key, value: encode(cursor) }, ...also] });
+    const result = await leaderStep(deps, "moveTimer", { if: compares, then: [{ op: "put", key, value: encode(cursor) }, ...also] });
     if (!result.succeeded) throw new AppError("write/conflict", `${key} is not as it was read`);
     return { cursor, revision: result.revision };
   }
@@ -150,7 +154,7 @@ export function startTimers(deps: LeaderDeps, options: { readonly timezone: stri
       const pipeline = keys.pipeline(group, id);
       const entry = views.pipelines.get(pipeline);
       const asSeen = entry === undefined ? absent(pipeline) : unchanged(pipeline, entry.revision);
-      await leaderTxn(deps, { if: [asSeen, unchanged(key, revision)], then: [{ op: "delete", key }] });
+      await leaderStep(deps, "moveTimer", { if: [asSeen, unchanged(key, revision)], then: [{ op: "delete", key }] });
     }
     for (const key of compiled.keys()) if (views.pipelines.get(key) === undefined) compiled.delete(key);
   }

@@ -1,4 +1,5 @@
 /** The plain values of the keys that agents and masters exchange through etcd (docs/keys.md lists who writes which). */
+import type { JobMeta } from "./job.ts";
 import type { JobSpec } from "./job-spec.ts";
 
 /** `nodes/<node>`: the agent writes all but `labels.api` and `drain` at start; the API owns those two. */
@@ -50,15 +51,8 @@ export type Alive = {
 };
 
 /** `dispatch/<node>/<group>/<job>`: the job as this node must run it. */
-export type Dispatch = {
+export type Dispatch = JobMeta & {
   readonly v: 1;
-  readonly group: string;
-  readonly id: string;
-  /** mod revision of `jobs/<group>/<id>`. */
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly submittedAt: string;
   readonly spec: JobSpec;
   /** Per rule id that matches this node: the nodes that share its claims (interval, alone), sorted; absent for common jobs (then `[]`). */
   readonly rules: Readonly<Record<string, readonly string[]>>;
@@ -151,7 +145,8 @@ export type LogChunk = {
   readonly end?: "part" | "ended";
 };
 
-/** `proc/<node>/<group>/<job>/<pid>` (session lease): a process that runs now; pid 0: an execution that waits since before its agent was started again. */
+/** `proc/<node>/<group>/<job>/<pid>` (session lease): a process that runs now; pid 0 (and the execution in place of it in the key): a session elsewhere, or an
+ * execution that waits since before its agent was started again. */
 export type Proc = {
   readonly v: 1;
   readonly execution: string;
@@ -245,7 +240,20 @@ export type TokenInfo = {
   readonly v: 1;
   readonly id: string;
   readonly sha256: string;
-  readonly role: "viewer" | "operator" | "admin";
+  readonly role: Role;
   readonly name: string;
   readonly createdAt: string;
+  /** The only groups whose jobs, pipelines and secrets it reaches; absent: all, and what belongs to the whole cluster. */
+  readonly groups?: readonly string[];
+  readonly expiresAt?: string;
+  readonly createdBy?: string;
+  /** Kept for a while, so that its use can be refused by name. */
+  readonly revokedAt?: string;
+  readonly revokedBy?: string;
+  /** To the hour. */
+  readonly lastUsedAt?: string;
 };
+
+export const ROLES = ["viewer", "operator", "admin"] as const;
+/** Each may what the one before may, and more. */
+export type Role = (typeof ROLES)[number];

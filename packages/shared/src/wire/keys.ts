@@ -43,6 +43,7 @@ export function createKeys(prefix = "/fleetcron") {
     aliveAll: `${prefix}/alive/`,
     alive: (node: string) => join("alive", node),
     procs: `${prefix}/proc/`,
+    procsOf: (node: string) => `${join("proc", node)}/`,
     /** `process`: a pid, or the id of an execution that waits without a process. */
     proc: (node: string, group: string, id: string, process: number | string) => join("proc", node, group, id, String(process)),
     claims: `${prefix}/claims/`,
@@ -76,6 +77,7 @@ export function createKeys(prefix = "/fleetcron") {
     boxesOf: (node: string) => `${join("boxes", node)}/`,
     /** A secret's value, encrypted for one node. */
     box: (node: string, group: string, name: string) => join("boxes", node, group, name),
+    logs: `${prefix}/log/`,
     /** The chunks of one log order. */
     logOf: (execution: string, order: string) => `${join("log", execution, order)}/`,
     logChunk: (execution: string, order: string, seq: number) => join("log", execution, order, String(seq).padStart(10, "0")),
@@ -103,6 +105,8 @@ export function createKeys(prefix = "/fleetcron") {
     tick: (group: string, pipeline: string, trigger: string) => join("ticks", group, pipeline, trigger),
     /** The run that a delivery of a webhook has started. */
     hook: (group: string, pipeline: string, trigger: string, delivery: string) => join("hooks", group, pipeline, trigger, delivery),
+    /** A POST with an Idempotency-Key, by a hash of its caller and key. */
+    once: (hash: string) => join("once", hash),
     /** Ends of runs that other pipelines follow. */
     ends: `${prefix}/ends/`,
     end: (run: string, attempt: number) => join("ends", run, String(attempt)),
@@ -111,6 +115,14 @@ export function createKeys(prefix = "/fleetcron") {
     streak: (group: string, pipeline: string) => join("streaks", group, pipeline),
     tokens: `${prefix}/tokens/`,
     token: (id: string) => join("tokens", id),
+    sessions: `${prefix}/sessions/`,
+    /** A session of the console, by a hash of its cookie. */
+    session: (hash: string) => join("sessions", hash),
+    /** A login that can be done once, by a hash of its secret. */
+    login: (hash: string) => join("logins", hash),
+    audits: `${prefix}/audit/`,
+    /** Ids sort by time. */
+    audit: (id: string) => join("audit", id),
     /** The parts of `key` behind the prefix and its family: `parts("/fleetcron/jobs/a/b")` is `["jobs", "a", "b"]`. */
     parts: (key: string): string[] => key.slice(prefix.length + 1).split("/"),
   };

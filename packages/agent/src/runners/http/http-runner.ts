@@ -13,7 +13,6 @@ import { failed, HttpFailure } from "./failure.ts";
 import { makeRequest } from "./request.ts";
 import { HTTP_LIMITS, type HttpLimits } from "./response.ts";
 
-
 export type HttpSession = SessionSpec & { readonly runner: "http" };
 
 export type HttpRunnerDeps = {

@@ -79,6 +79,13 @@ const CASES: readonly (readonly [what: string, from: string, to: string, issue: 
   ],
   ["both forms", "    finally:", "    tasks: [{ name: a, job: db/migrate }]\n    finally:", /both stages and tasks are given/],
   ["a name twice", "name: check,", "name: roll,", /p\.yaml:33: .*there is another task "roll" above/],
+  [
+    "a stage twice",
+    "- name: build",
+    "- name: roll",
+    /p\.yaml:29: pipelines\.web\/deploy\.stages\[1\]\.name: there is another stage "roll" above/,
+  ],
+  ["a variable of the agent's", "name: FAST,", "name: FLEETCRON_RUN,", /p\.yaml:16: .*params\[2\]\.name: .*those are set by the agent/],
   ["an unknown task", "sameNodeAs: checkout", "sameNodeAs: chekout", /there is no task "chekout" \(did you mean "checkout"\?\)/],
   ["itself", "sameNodeAs: checkout", "sameNodeAs: check", /a task cannot wait for itself/],
   [

@@ -6,6 +6,7 @@ import { parseDuration } from "../../base/duration.ts";
 import type { Issue } from "../../base/errors.ts";
 import { suggest } from "../../base/suggest.ts";
 import { formatPath, type PathPart } from "../../base/yaml-source.ts";
+import type { JobMeta } from "../job.ts";
 import type { JobKey, JobSpec, LabelSelector, TargetSpec } from "../job-spec.ts";
 import { isResultName } from "../result.ts";
 import { mayUseSecret, secretRef } from "../secret.ts";
@@ -15,15 +16,7 @@ import { asJobSpec, checkTaskParams, inlineJobId, paramsSeenBy } from "./pipelin
 import { type ParamSpec, type PipelineSpec, type PlacedTask, parseJobReference, tasksOf } from "./pipeline-spec.ts";
 
 /** A job as an order carries it. */
-export type PlannedJob = {
-  readonly group: string;
-  readonly id: string;
-  readonly revision: number;
-  readonly createdAt: string;
-  readonly updatedAt: string;
-  readonly submittedAt: string;
-  readonly spec: JobSpec;
-};
+export type PlannedJob = JobMeta & { readonly spec: JobSpec };
 
 export type PlanTask = GraphNode & {
   readonly name: string;

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { choice, expected, fields, flag, list, mapping } from "../../base/zod-issues.ts";
 import { SECRET_ENV_PATTERN } from "../channel-schema.ts";
-import { durationField, envName, instant, labelName, line, rawText } from "../job-fields.ts";
+import { envName, labelName, line, rawText } from "../job-fields.ts";
+import { misfireWindow, timerFields } from "../timer-schema.ts";
 import { itemName, paramValue } from "./param-schema.ts";
 import {
   CHAIN_ENDS,
@@ -14,7 +15,6 @@ import {
   type TriggerSpec,
 } from "./trigger-spec.ts";
 
-const DAY = 24 * 3_600_000;
 /** Longest pattern for the names of branches and tags. */
 export const MAX_PATTERN = 300;
 
@@ -22,21 +22,11 @@ const rule = fields({
   timer: line("a timer", 500).describe(
     "Cron with 5 fields (minute first) or 6 (second first), @yearly … @hourly, @every 90s, @at 2027-01-01T00:00:00Z.",
   ),
-  timezone: line("a time zone", 64).describe("IANA name such as Europe/Berlin. Default: the cluster's, UTC.").exactOptional(),
-  from: instant.describe("No tick before this instant (RFC 3339 with offset).").exactOptional(),
-  until: instant.describe("No tick after this instant (RFC 3339 with offset).").exactOptional(),
-  dstGap: choice(["next", "skip"])
-    .describe("A tick in an hour that does not exist: at the next instant (default), or not at all.")
-    .exactOptional(),
-  dstFold: choice(["first", "second", "both"])
-    .describe("A tick in an hour that comes twice: first (default), second or both.")
-    .exactOptional(),
+  ...timerFields,
   misfire: choice(["once", "skip", "all"])
     .describe("Ticks that passed while no master led: once (default; one late run), skip or all.")
     .exactOptional(),
-  misfireWindow: durationField(1000, 31 * DAY)
-    .describe("A tick older than this is missed. Default: 1h.")
-    .exactOptional(),
+  misfireWindow,
 }) satisfies z.ZodType<TimerTrigger>;
 
 const error = () =>
