@@ -1,16 +1,19 @@
 /**
  * `npm run build`: the three packages as they are published, each in packages/<name>/dist: JavaScript and declarations by tsc, the
- * bins (they start the JavaScript where there is no source), and a package.json whose exports lead to them (in the repository they lead to the sources).
+ * bins (they start the JavaScript where there is no source), the console's files with the master, and a package.json whose exports lead to them (in the repository they lead to the sources).
  */
 import { spawnSync } from "node:child_process";
 import { chmodSync, copyFileSync, cpSync, existsSync, globSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { buildWeb } from "./build-web.ts";
 
 const root = join(import.meta.dirname, "..");
 const built = join(root, "dist");
 
 /** What a package ships beside its code, when it has it. */
 const EXTRAS = ["launch.js", "systemd", "examples", "README.md"];
+/** The console's files, of the master. */
+const WEB = "web-dist";
 
 type Manifest = Record<string, unknown> & { readonly bin?: Readonly<Record<string, string>>; readonly exports?: object };
 
@@ -19,7 +22,7 @@ function publishedManifest(manifest: Manifest): Manifest {
   return {
     ...manifest,
     exports: { ...manifest.exports, "./*": { types: "./src/*.d.ts", default: "./src/*.js" }, "./package.json": "./package.json" },
-    files: ["src", "bin", ...EXTRAS, "LICENSE"],
+    files: ["src", "bin", WEB, ...EXTRAS, "LICENSE"],
   };
 }
 
@@ -49,5 +52,6 @@ rmSync(built, { recursive: true, force: true });
 const { status } = spawnSync(join(root, "node_modules/.bin/tsc"), ["-p", "tsconfig.build.json"], { cwd: root, stdio: "inherit" });
 if (status !== 0) process.exit(1);
 for (const name of ["shared", "agent", "master"]) buildPackage(name);
+await buildWeb(join(root, "packages/master/dist", WEB));
 rmSync(built, { recursive: true, force: true });
 console.log("built packages/{shared,agent,master}/dist");

@@ -90,3 +90,26 @@ test("files that the documents name are there", (t) => {
       t.true(existsSync(join(root, path ?? "")), `${file} names ${path}`);
   }
 });
+
+test("docs/mflow-faults.md has a row for each fault, and its tests are there by their titles", (t) => {
+  const text = read("docs/mflow-faults.md");
+  const rows = [...text.matchAll(/^\| (\d+) \|(.*)\|$/gm)];
+  t.deepEqual(
+    rows.map(([, number]) => Number(number)),
+    Array.from({ length: 64 }, (_, index) => index + 1),
+  );
+  for (const [, number, rest = ""] of rows) {
+    const shown = rest.slice(rest.lastIndexOf(" | ") + 3).trim();
+    const other = /^as (\d+)$/.exec(shown)?.[1];
+    if (other !== undefined) {
+      t.true(
+        rows.some((row) => row[1] === other),
+        `${number}: ${shown}`,
+      );
+      continue;
+    }
+    const tests = [...shown.matchAll(/`([\w./-]+\.test\.ts)`: (.+?)(?=; `|$)/g)];
+    t.true(tests.length > 0, `${number} names no test`);
+    for (const [, file = "", title = ""] of tests) t.true(read(file).includes(title), `${number}: ${file} has no test "${title}"`);
+  }
+});

@@ -1,7 +1,10 @@
 /** `npm run docs`: writes into the documents what is a table in the code. A test holds the two together. */
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { MASTER_METRICS } from "fleetcron/metrics/table";
+import { AGENT_METRICS } from "fleetcron-agent/metrics/table";
 import { ERROR_TABLE, type ErrorRow } from "fleetcron-shared/base/error-table";
+import type { MetricRow } from "fleetcron-shared/base/metric-row";
 import { FAILURES, type Failure } from "fleetcron-shared/model/failures";
 import { jobFileSchema } from "fleetcron-shared/model/job-json-schema";
 
@@ -19,6 +22,7 @@ type JsonSchema = {
 export const GENERATED: Readonly<Record<string, () => string>> = {
   "errors.md": errorTable,
   "jobs.md": jobTables,
+  "metrics.md": metricTables,
   "notifications.md": channelTables,
   "pipelines.md": pipelineTables,
   "runners.md": failureTable,
@@ -38,6 +42,18 @@ function errorTable(): string {
     ([code, { status, exit, retry, means }]) => `| \`${code}\` | ${status} | ${exit} | ${retry ? "yes" : "no"} | ${means} |`,
   );
   return ["| code | status | exit | retry | means |", "| --- | --- | --- | --- | --- |", ...rows].join("\n");
+}
+
+/** One table per program. */
+function metricTables(): string {
+  const table = (program: string, rows: Readonly<Record<string, MetricRow>>) => {
+    const lines = Object.entries(rows).map(([name, { type, labels = [], help }]) => {
+      const names = labels.map((label) => `\`${label}\``).join(", ");
+      return `| \`${name}\` | ${type} | ${names} | ${help} |`;
+    });
+    return [`### ${program}`, "", "| metric | type | labels | tells |", "| --- | --- | --- | --- |", ...lines].join("\n");
+  };
+  return [table("The master", MASTER_METRICS), table("The agent", AGENT_METRICS)].join("\n\n");
 }
 
 function failureTable(): string {

@@ -8,6 +8,7 @@ const bin = (name: string) => join(root, "node_modules/.bin", name);
 
 const CHECKS: readonly { readonly name: string; readonly argv: readonly [string, ...string[]] }[] = [
   { name: "types", argv: [bin("tsc"), "--noEmit", "-p", "tsconfig.json"] },
+  { name: "types of the console", argv: [bin("tsc"), "--noEmit", "-p", "packages/master/web/tsconfig.json"] },
   { name: "lint and format", argv: [bin("biome"), "ci", "--error-on-warnings", "--colors=off", "."] },
   { name: "shape", argv: [process.execPath, join(root, "scripts/check-shape.ts")] },
 ];

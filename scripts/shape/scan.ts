@@ -22,7 +22,7 @@ export type Source = {
 
 /** Scans one file. */
 export function scan(path: string, text: string): Source {
-  const { code, strings } = blank(text);
+  const { code, strings } = blank(path, text);
   return { path, lines: text.split("\n").length - (text.endsWith("\n") ? 1 : 0), code, imports: findImports(code, strings) };
 }
 
@@ -53,7 +53,7 @@ function findImports(code: string, strings: ReadonlyMap<number, string>): Import
 }
 
 /** Blanks comments and string contents (quotes stay); `strings` maps the offset of an opening quote to the text. */
-function blank(text: string): { code: string; strings: Map<number, string> } {
+function blank(path: string, text: string): { code: string; strings: Map<number, string> } {
   const out = text.split("");
   const strings = new Map<number, string>();
   const wipe = (from: number, to: number) => {
@@ -95,7 +95,7 @@ function blank(text: string): { code: string; strings: Map<number, string> } {
     } else if (char === "`") {
       at++;
       template();
-    } else if (char === "/" && startsRegExp(previous)) {
+    } else if (char === "/" && !isOfTag(path, text, at) && startsRegExp(previous)) {
       const end = closing(text, at);
       wipe(at + 1, end);
       at = end + 1;
@@ -126,6 +126,11 @@ function closing(text: string, at: number): number {
     else if (char === delimiter && !inClass) return i;
   }
   return text.length;
+}
+
+/** `</div>` and `<input />` of TSX. */
+function isOfTag(path: string, text: string, at: number): boolean {
+  return path.endsWith(".tsx") && (text[at - 1] === "<" || text[at + 1] === ">");
 }
 
 function startsRegExp(previous: string): boolean {

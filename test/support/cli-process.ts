@@ -8,14 +8,18 @@ export type RunOptions = { readonly stdin?: string | Uint8Array; readonly env?: 
 /** `args` as one text is split at its spaces. */
 export type Cli = (args: string | readonly string[], options?: RunOptions) => Promise<Ran>;
 
-/** Commands run in `folder`, which is also their home. */
-export function createCli(folder: string, env: Readonly<Record<string, string>> = {}): Cli {
+/** Commands run in `folder`, which is also their home; `bin` is another copy of the program. */
+export function createCli(
+  folder: string,
+  env: Readonly<Record<string, string>> = {},
+  more: { readonly bin?: string; readonly limitMs?: number } = {},
+): Cli {
   return async (args, options = {}) => {
     const words = typeof args === "string" ? args.split(" ") : args;
-    const child = spawn(process.execPath, [binOf("fleetcron"), ...words], {
+    const child = spawn(process.execPath, [more.bin ?? binOf("fleetcron"), ...words], {
       cwd: folder,
       env: { PATH: process.env.PATH, HOME: folder, ...env, ...options.env },
-      timeout: 60_000,
+      timeout: more.limitMs ?? 60_000,
       killSignal: "SIGKILL",
     });
     const text = { out: "", err: "" };

@@ -8,6 +8,7 @@ import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { type Kv, prefixRange } from "fleetcron-shared/store/kv";
 import { createKeys, type Keys } from "fleetcron-shared/wire/keys";
 import { startAgentProcess } from "./agent.ts";
+import { checkedFetch } from "./api-truth.ts";
 import { type Daemon, startDaemon } from "./daemon.ts";
 import { freePorts } from "./etcd.ts";
 import { tempFolder } from "./processes.ts";
@@ -71,12 +72,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     return agent;
   };
   await Promise.all(options.nodes.map((nodeId) => addAgent(nodeId)));
-  const api = createApiClient(createRest({ clock: systemClock, fetch }, { server: url, token }));
+  const trueFetch = checkedFetch();
+  const api = createApiClient(createRest({ clock: systemClock, fetch: trueFetch }, { server: url, token }));
   return {
     api,
     apiOf(master) {
       const { url: server } = (masters[master]?.ready ?? {}) as Partial<{ url: string }>;
-      return createApiClient(createRest({ clock: systemClock, fetch }, { server: server ?? "", token }));
+      return createApiClient(createRest({ clock: systemClock, fetch: trueFetch }, { server: server ?? "", token }));
     },
     url,
     token,

@@ -8,6 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { systemClock } from "fleetcron-shared/base/clock";
+import { checkedFetch } from "./api-truth.ts";
 
 export type Answer<T> = { readonly status: number; readonly body: T; readonly headers: Headers };
 
@@ -28,7 +29,13 @@ export type MasterProcess = {
 };
 
 /** `dataFolder`: of the master; by default one of its own. */
-export type MasterStart = { endpoints: readonly string[]; token?: string; args?: readonly string[]; dataFolder?: string };
+export type MasterStart = {
+  endpoints: readonly string[];
+  token?: string;
+  args?: readonly string[];
+  dataFolder?: string;
+  env?: Readonly<Record<string, string>>;
+};
 
 const MAIN = fileURLToPath(new URL("../../packages/master/src/main.ts", import.meta.url));
 const READY_MS = 30_000;
@@ -37,11 +44,12 @@ const READY_MS = 30_000;
 export async function startMasterProcess(options: MasterStart): Promise<MasterProcess> {
   const home = mkdtempSync(join(tmpdir(), "fleetcron-master-"));
   const readyFile = join(home, "ready");
-  const started = spawnServe([
+  const args = [
     ...options.endpoints.flatMap((endpoint) => ["--etcd", endpoint]),
     ...["--listen", "127.0.0.1:0", "--data-dir", options.dataFolder ?? join(home, "data"), "--ready-file", readyFile],
     ...(options.args ?? []),
-  ]);
+  ];
+  const started = spawnServe(args, options.env);
   const { child, ended } = started;
   const onProcessExit = () => {
     child.kill("SIGKILL");
@@ -88,7 +96,7 @@ export async function failToServe(
   return { code, text: errorText() };
 }
 
-function spawnServe(args: readonly string[], env: Record<string, string> = {}) {
+function spawnServe(args: readonly string[], env: Readonly<Record<string, string>> = {}) {
   const child: ChildProcess = spawn(process.execPath, [MAIN, "serve", ...args], {
     stdio: ["ignore", "ignore", "pipe"],
     env: { PATH: process.env.PATH, ...env },
@@ -101,8 +109,11 @@ function spawnServe(args: readonly string[], env: Record<string, string> = {}) {
   return { child, ended, errorText: () => text };
 }
 
+/** Every answer is held to the OpenAPI document. */
+const trueFetch = checkedFetch();
+
 async function ask<T>(url: string, method: string, body: unknown, headers: Record<string, string>): Promise<Answer<T>> {
-  const response = await fetch(url, {
+  const response = await trueFetch(url, {
     method,
     headers: body === undefined ? headers : { "content-type": "application/json", ...headers },
     ...(body === undefined ? {} : { body: JSON.stringify(body) }),

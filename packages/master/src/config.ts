@@ -3,13 +3,22 @@ import { isIP } from "node:net";
 import { AppError } from "fleetcron-shared/base/errors";
 import { durationMs, durationSetting, etcdSettings, logLevelSetting } from "fleetcron-shared/base/settings";
 import { expected } from "fleetcron-shared/base/zod-issues";
+import { isAllowEntry } from "fleetcron-shared/net/address-policy";
 import { z } from "zod";
-import { isAllowEntry } from "./notify/address-policy.ts";
+import { type HistorySetting, parseHistory } from "./history/setting.ts";
 
 export const masterSettings = z.strictObject({
   ...etcdSettings,
   listen: z.string().default("127.0.0.1:7800").describe("host:port of the REST API; port 0 takes a free one"),
-  allowRemote: z.boolean().default(false).describe("listen beyond this host, without TLS: put a TLS proxy in front"),
+  tlsCert: z
+    .string()
+    .exactOptional()
+    .describe("file with the certificate of the REST API (PEM, with those of its issuers); read again on SIGHUP"),
+  tlsKey: z.string().exactOptional().describe("file with the key of the certificate"),
+  insecurePlain: z.boolean().default(false).describe("listen beyond this host without TLS: put a TLS proxy in front"),
+  sessionMax: durationSetting("12h", 60_000).describe("how long a console session lasts at most"),
+  sessionIdle: durationSetting("1h", 60_000).describe("how long a console session lasts without being used"),
+  auditRetention: durationSetting("90d", 3_600_000).describe("how long entries of the audit log are kept, the newest 20,000 at most"),
   dataDir: z.string().default(".fleetcron").describe("folder for the admin token of the first start and the cluster's id"),
   name: z
     .string()
@@ -29,6 +38,20 @@ export const masterSettings = z.strictObject({
     .describe("targets of notifications beside public addresses: host names, addresses, networks, or private for all"),
   notifySecretsDir: z.string().default("/etc/fleetcron/secrets").describe("folder of the files that channels name for their secrets"),
   notifyTimeout: durationSetting("15s", 100).describe("how long one try to deliver a notification may take"),
+  rateLimit: z
+    .int()
+    .min(0)
+    .max(10_000_000)
+    .default(30_000)
+    .describe("how many requests one token (or, without one, one address) may make per minute at this master (0: no limit)"),
+  eventReaders: z.int().min(0).max(10_000).default(200).describe("how many readers may follow /api/v1/events of this master at once"),
+  history: z
+    .string({ error: expected("off, sqlite, sqlite:PATH or postgres://…") })
+    .default("sqlite")
+    .describe(
+      "where records and runs are kept beyond etcd: off, sqlite (history.db in dataDir), sqlite:PATH, or postgres://USER:PASSWORD@HOST/DATABASE",
+    ),
+  historyRetention: durationSetting("90d", 3_600_000).describe("how long the history keeps records and runs after their end"),
   logLevel: logLevelSetting,
   readyFile: z.string().exactOptional().describe("file to write {url, token, etcd, master, pid} to once the master is ready"),
 });
@@ -48,11 +71,17 @@ export type MasterConfig = {
   readonly notifyAllow: readonly string[];
   readonly notifySecretsDir: string;
   readonly notifyTimeoutMs: number;
+  readonly limits: { readonly eventReaders: number; readonly requestsPerMinute: number };
+  readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly sessionTimes: { readonly maxMs: number; readonly idleMs: number };
+  readonly auditRetentionMs: number;
+  readonly history: HistorySetting;
+  readonly historyRetentionMs: number;
   /** Shown by `/info`. */
   readonly etcdEndpoints: readonly string[];
 };
 
-/** Throws `config/invalid` for a listen address that is none, or that is open to others without `allowRemote`. */
+/** Throws `config/invalid` for a listen address that is none, that is open to others without TLS or `insecurePlain`, and half a pair of TLS files. */
 export function masterConfig(settings: MasterSettings): MasterConfig {
   const match = /^(?:\[(?<v6>[0-9A-Fa-f:.]+)\]|(?<host>[^:[\]]+)):(?<port>\d{1,5})$/.exec(settings.listen);
   const host = match?.groups?.v6 ?? match?.groups?.host;
@@ -62,12 +91,20 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
       hint: "such as 127.0.0.1:7800 or [::1]:7800",
     });
   }
-  if (!isLoopback(host) && !settings.allowRemote) {
+  const { tlsCert, tlsKey } = settings;
+  if ((tlsCert === undefined) !== (tlsKey === undefined)) {
+    const [there, missing] = tlsCert === undefined ? ["tlsKey", "tlsCert"] : ["tlsCert", "tlsKey"];
+    throw new AppError("config/invalid", `${there} is set without ${missing}`, {
+      hint: "TLS needs a certificate and its key: set both or none",
+    });
+  }
+  const tls = tlsCert === undefined || tlsKey === undefined ? undefined : { cert: tlsCert, key: tlsKey };
+  if (!isLoopback(host) && tls === undefined && !settings.insecurePlain) {
     throw new AppError(
       "config/invalid",
-      `the listen address ${settings.listen} is reachable from other hosts, and the API speaks plain HTTP`,
+      `the listen address ${settings.listen} is reachable from other hosts, and without TLS everybody between could read the tokens`,
       {
-        hint: "listen on 127.0.0.1 behind a proxy that does TLS, or say --allow-remote",
+        hint: "set tlsCert and tlsKey, or listen on 127.0.0.1 behind a proxy that does TLS; --insecure-plain (insecurePlain: true) listens all the same",
       },
     );
   }
@@ -83,6 +120,12 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
     notifyAllow: settings.notifyAllow,
     notifySecretsDir: settings.notifySecretsDir,
     notifyTimeoutMs: durationMs(settings.notifyTimeout),
+    limits: { eventReaders: settings.eventReaders, requestsPerMinute: settings.rateLimit },
+    tls,
+    sessionTimes: { maxMs: durationMs(settings.sessionMax), idleMs: durationMs(settings.sessionIdle) },
+    auditRetentionMs: durationMs(settings.auditRetention),
+    history: parseHistory(settings.history),
+    historyRetentionMs: durationMs(settings.historyRetention),
     etcdEndpoints: settings.etcd,
   };
 }

@@ -29,6 +29,7 @@ const io: Io = {
     ? {
         hiddenLine: async (question: string) =>
           (await import("./cli/hidden-line.ts")).readHiddenLine(process.stdin, (text) => process.stderr.write(text), question),
+        line: async (question: string) => (await import("./cli/shown-line.ts")).readShownLine(process.stdin, process.stderr, question),
       }
     : {}),
   out: (text) => void process.stdout.write(text),
@@ -67,7 +68,10 @@ async function main(): Promise<number> {
         import("./client/rest.ts"),
         import("./client/api.ts"),
       ]);
-      return createApiClient(createRest({ clock: systemClock, fetch }, await resolveSettings(io, globalOptions(program))));
+      const options = globalOptions(program);
+      const settings = await resolveSettings(io, options);
+      if (settings.server.startsWith("https:")) (await import("./cli/trust.ts")).trust(io, options);
+      return createApiClient(createRest({ clock: systemClock, fetch }, settings));
     },
   };
   const program = createProgram(context);

@@ -17,9 +17,15 @@ import { encode } from "fleetcron-shared/wire/codec";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import type { MasterConfig } from "./config.ts";
 import { ensureAdminToken, ensureCluster } from "./first-start.ts";
-import { createServer, listen } from "./http/server.ts";
+import { startHistory } from "./history/start.ts";
+import { createServer, listen, reloadTls } from "./http/server.ts";
+import { readTls } from "./http/tls.ts";
+import type { PassPoint } from "./kill-points.ts";
 import { followElection } from "./leader/leader.ts";
+import { measuredKv, observeInto, readInto } from "./metrics/follow.ts";
+import { createMetrics } from "./metrics/registry.ts";
 import { createSender } from "./notify/sender.ts";
+import { openEvents } from "./ops/events.ts";
 import { openFileChecker } from "./ops/file-checker.ts";
 import { openLogStreams } from "./ops/log-streams.ts";
 import { createOrderLease } from "./ops/order-lease.ts";
@@ -36,6 +42,8 @@ export type Master = {
   readonly cluster: string;
   /** The admin token, when this start has made it. */
   readonly token: string | undefined;
+  /** Reads the certificate again; false when there is none to read. Throws `config/invalid`, and goes on with the one before. */
+  reload(): boolean;
   /** Gives leadership up, then ends everything. Idempotent. */
   stop(): Promise<void>;
 };
@@ -48,14 +56,20 @@ export type MasterDeps = {
   readonly version: string;
   /** The variables among which channels find their secrets. */
   readonly env?: Readonly<Record<string, string | undefined>>;
+  /** For tests. */
+  readonly passPoint?: PassPoint;
 };
 
 /** Resolves when the master serves and has read the state of the cluster. Does not close `kv`. */
 export async function startMaster(deps: MasterDeps, config: MasterConfig): Promise<Master> {
-  const { kv, clock, log } = deps;
+  const { clock, log, passPoint = () => {} } = deps;
+  const metrics = createMetrics();
+  const kv = measuredKv(deps.kv, clock, metrics);
   const keys = createKeys(config.prefix);
   const newId = createIdSource(deps);
   const cleanup = new Cleanup();
+  // What is wrong with them is told before anything is opened.
+  if (config.tls !== undefined) readTls(config.tls);
   try {
     makeDataDir(config.dataDir, { mode: 0o700, program: "master" });
     const meta = await ensureCluster({ ...deps, keys, newId }, config.dataDir, config.timezone);
@@ -71,9 +85,26 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     cleanup.add(session.close);
     const logStreams = openLogStreams({ ...deps, keys, newId, views, session });
     const send = createSender(deps, config);
-    const ops = { kv, keys, clock, log, random: deps.random, newId, views, timetable, orderLease, fileChecker, logStreams, send };
-
     let isLeading = () => false;
+    const archive = startHistory({ ...deps, keys }, config, { cluster: meta.cluster, isLeading: () => isLeading() });
+    if (archive !== undefined) cleanup.add(archive.close);
+    const ops = {
+      kv,
+      keys,
+      clock,
+      log,
+      random: deps.random,
+      newId,
+      views,
+      timetable,
+      orderLease,
+      fileChecker,
+      logStreams,
+      send,
+      passPoint,
+      archive,
+    };
+
     let hasStarted = false;
     const about = { name: config.name ?? "" };
     const system = {
@@ -83,14 +114,35 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
       },
       isLeading: () => isLeading(),
       hasStarted: () => hasStarted,
+      archive,
     };
     const hooks = openHooks({ ...ops, secrets: { env: deps.env ?? {}, secretsDir: config.notifySecretsDir } });
-    const app = createServer({ log, ops, system, hooks });
+    const events = openEvents(ops);
+    let eventReaders = () => 0;
+    const onReaders = (count: () => number) => {
+      eventReaders = count;
+    };
+    const named = { version: deps.version, cluster: meta.cluster, master: () => about.name };
+    readInto(metrics, { about: named, views, isLeading: () => isLeading(), eventReaders: () => eventReaders() });
+    cleanup.add(events.close);
+    const { tls, sessionTimes } = config;
+    const app = createServer({
+      log,
+      ops,
+      system,
+      hooks,
+      events,
+      limits: config.limits,
+      ...{ metrics, onReaders },
+      access: { times: sessionTimes, tls },
+    });
     const port = await listen(app, config);
     cleanup.add(() => app.close());
     cleanup.add(logStreams.close);
+    // Readers of events are let go before the server waits for its connections to end.
+    cleanup.add(events.close);
     about.name = config.name ?? `${hostname()}-${port}`;
-    const url = `http://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
+    const url = `${tls === undefined ? "http" : "https"}://${config.host.includes(":") ? `[${config.host}]` : config.host}:${port}`;
 
     await views.synced;
     const token = await ensureAdminToken({ ...deps, keys, newId }, config.dataDir);
@@ -98,10 +150,14 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     const self: LeaderInfo = { v: 1, master: about.name, since: toIso(clock.now()), address: url };
     const election = openElection(deps, { key: keys.leader, value: encode(self), session });
     const { lostAfterMs } = config;
-    const leader = followElection({ ...ops, election }, { lostAfterMs }, (own) => {
-      const triggers = startTriggers(own, { timezone: meta.timezone });
-      return [triggers, startPipelines(own, { lostAfterMs, alsoOf: triggers.alsoOf })];
-    });
+    const leader = followElection(
+      { ...ops, election, hold: archive?.hold, observe: observeInto(metrics, clock) },
+      { lostAfterMs, auditRetentionMs: config.auditRetentionMs },
+      (own) => {
+        const triggers = startTriggers(own, { timezone: meta.timezone });
+        return [triggers, startPipelines(own, { lostAfterMs, alsoOf: triggers.alsoOf })];
+      },
+    );
     isLeading = leader.isLeading;
     cleanup.add(async () => {
       await election.close();
@@ -109,7 +165,14 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     });
     await orderLease.current();
     hasStarted = true;
-    return { url, name: about.name, cluster: meta.cluster, token, stop: () => cleanup.run() };
+    return {
+      ...{ url, name: about.name, cluster: meta.cluster, token },
+      reload() {
+        if (tls !== undefined) reloadTls(app, tls);
+        return tls !== undefined;
+      },
+      stop: () => cleanup.run(),
+    };
   } catch (error) {
     await cleanup.run().catch(() => {});
     throw error;

@@ -15,12 +15,19 @@ export type RuleTimes = Instants & {
 };
 
 /** Gives the times of rules. */
-export type Timetable = { of(job: Job, rule: Rule): RuleTimes; readonly timezone: string };
+export type Timetable = {
+  of(job: Job, rule: Rule): RuleTimes;
+  /** The first tick of any rule after `ms`, or undefined. Kept until it has passed, for lists that are sorted by it. */
+  next(job: Job, ms: EpochMs): EpochMs | undefined;
+  readonly timezone: string;
+};
 
 const MAX_CACHED = 20_000;
 
 export function createTimetable(timezone: string): Timetable {
   const cache = new Map<string, Schedule>();
+  /** Of each form of a job: from `fromMs` on until `next`, that is its next tick. */
+  const nexts = new WeakMap<Job, { readonly fromMs: EpochMs; readonly next: EpochMs | undefined }>();
 
   function scheduleOf(job: Job, rule: Rule, timer: string): Schedule {
     const input = ruleScheduleInput(job, rule, timer, timezone);
@@ -33,13 +40,23 @@ export function createTimetable(timezone: string): Timetable {
     return schedule;
   }
 
+  function of(job: Job, rule: Rule): RuleTimes {
+    if (rule.timer === undefined) return atSubmission(job, rule);
+    const schedule = scheduleOf(job, rule, rule.timer);
+    const { nextAfter, lastAtOrBefore } = instantsOf(rule, schedule);
+    return { words: schedule.describe(), kind: schedule.kind, nextAfter, lastAtOrBefore };
+  }
+
   return {
     timezone,
-    of(job, rule) {
-      if (rule.timer === undefined) return atSubmission(job, rule);
-      const schedule = scheduleOf(job, rule, rule.timer);
-      const { nextAfter, lastAtOrBefore } = instantsOf(rule, schedule);
-      return { words: schedule.describe(), kind: schedule.kind, nextAfter, lastAtOrBefore };
+    of,
+    next(job, ms) {
+      const known = nexts.get(job);
+      if (known !== undefined && ms >= known.fromMs && (known.next === undefined || ms < known.next)) return known.next;
+      const ticks = job.rules.map((rule) => of(job, rule).nextAfter(ms)).filter((tick) => tick !== undefined);
+      const next = ticks.length === 0 ? undefined : Math.min(...ticks);
+      nexts.set(job, { fromMs: ms, next });
+      return next;
     },
   };
 }
@@ -53,10 +70,4 @@ function atSubmission(job: Job, rule: Rule): RuleTimes {
     nextAfter: (ms) => (ms < at ? at : undefined),
     lastAtOrBefore: (ms) => (ms >= at ? at : undefined),
   };
-}
-
-/** The first tick of any rule after `ms`, or undefined. */
-export function nextOf(timetable: Timetable, job: Job, ms: EpochMs): EpochMs | undefined {
-  const ticks = job.rules.map((rule) => timetable.of(job, rule).nextAfter(ms)).filter((tick) => tick !== undefined);
-  return ticks.length === 0 ? undefined : Math.min(...ticks);
 }

@@ -3,6 +3,8 @@
  * and the leader's services. Records, claims and dispatches are not here: they grow with time or with jobs × nodes.
  * When etcd is away the last known state stays and `unready` says so.
  */
+
+import type { ConsoleSession } from "fleetcron-shared/model/access";
 import type { StoredChannel } from "fleetcron-shared/model/channel";
 import type { Alive, GlobalValue, JobStats, LeaderInfo, NodeCondition, NodeInfo, Proc, TokenInfo } from "fleetcron-shared/model/facts";
 import { effectiveLabels } from "fleetcron-shared/model/facts";
@@ -38,7 +40,10 @@ export type Views = {
   readonly channels: View<ChannelEntry>;
   readonly pipelines: View<PipelineEntry>;
   readonly tokens: View<TokenInfo>;
+  readonly sessions: View<ConsoleSession>;
   readonly leader: View<LeaderInfo>;
+  /** Of all views. */
+  readonly names: readonly string[];
   /** All first lists have been delivered. */
   readonly synced: Promise<void>;
   /** Names of the views that do not follow etcd now; empty when ready. */
@@ -59,6 +64,7 @@ export function openViews(deps: MirrorDeps & { keys: Keys }): Views {
     channels: openView<ChannelEntry>(deps, { prefix: keys.channels, decode: channelEntry }),
     pipelines: openView<PipelineEntry>(deps, { prefix: keys.pipelines, decode: pipelineEntry }),
     tokens: openView<TokenInfo>(deps, { prefix: keys.tokens, decode: (kv) => decode<TokenInfo>(kv.key, kv.value) }),
+    sessions: openView<ConsoleSession>(deps, { prefix: keys.sessions, decode: (kv) => decode<ConsoleSession>(kv.key, kv.value) }),
     leader: openView<LeaderInfo>(deps, { prefix: keys.leader, decode: (kv) => decode<LeaderInfo>(kv.key, kv.value) }),
   };
   const all = Object.entries(views);
@@ -66,6 +72,7 @@ export function openViews(deps: MirrorDeps & { keys: Keys }): Views {
   synced.catch(() => {});
   return {
     ...views,
+    names: Object.keys(views),
     synced,
     unready: () => all.filter(([, view]) => view.revision() === 0 || !view.live()).map(([name]) => name),
     close: async () => {

@@ -11,6 +11,7 @@ export type Format = (typeof FORMATS)[number];
 export type GlobalOptions = {
   readonly server?: string;
   readonly token?: string;
+  readonly ca?: string;
   readonly output?: Format;
   /** False with --no-color. */
   readonly color: boolean;

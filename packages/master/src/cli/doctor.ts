@@ -9,6 +9,7 @@ import type { Info } from "../http/api-schema.ts";
 import type { NodeView } from "../http/node-schema.ts";
 import type { Colour, Context } from "./context.ts";
 import { type Check, checkEtcdMember, checkEtcdMembers } from "./doctor-etcd.ts";
+import { checkHistory } from "./doctor-history.ts";
 import { type EtcdFacts, readEtcdFacts } from "./etcd-facts.ts";
 import { humanDuration, plain } from "./human.ts";
 import { printValue } from "./output.ts";
@@ -48,6 +49,7 @@ async function examine(context: Context, options: DoctorOptions): Promise<Check[
       text: `${api.server} answers in ${humanDuration(tookMs)}: Fleetcron ${info.version}, cluster ${info.cluster}`,
     },
     ...checkMaster(info, context.io.version),
+    ...checkHistory(info),
     ...checkNodes(await readNodes(api)),
     ...(await examineEtcd(context, options.etcd ?? info.etcd.endpoints)),
   ];

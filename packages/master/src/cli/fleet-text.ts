@@ -1,4 +1,5 @@
 /** Nodes, executions, records and processes as text for people. */
+import { FAILURES } from "fleetcron-shared/model/failures";
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import type { ExecutionDetail, ExecutionView, ProcView } from "../http/api-schema.ts";
 import type { NodeDetail, NodeView, NodeWork } from "../http/node-schema.ts";
@@ -68,7 +69,7 @@ export function recordColumns({ clock, paint }: Shown): Column<ExecutionRecord>[
   return [
     { title: "RECORD", cell: (record) => record.id },
     { title: "JOB", cell: (record) => `${record.jobGroup}/${record.jobId}` },
-    { title: "NODE", cell: (record) => record.nodeId },
+    { title: "NODE", cell: (record) => (record.host === undefined ? record.nodeId : `${record.nodeId} → ${record.host}`) },
     {
       title: "RESULT",
       cell: (record) => paint(colourOf(record), `${outcomeWord(record.outcome)}${record.result?.status === "failed" ? " (failed)" : ""}`),
@@ -97,6 +98,8 @@ export function recordText(context: Shown, record: ExecutionRecord): string {
     ["job", `${record.jobGroup}/${record.jobId} (revision ${record.jobRevision})`],
     ["execution", record.execution],
     ["node", `${record.nodeId} (${record.hostname})`],
+    ["host", record.host],
+    ["part of", record.partOf],
     [
       "result",
       `${context.paint(colourOf(record), outcomeWord(record.outcome))}${resultDetail(record)}${record.provisional === true ? " (provisional: the node is gone)" : ""}`,
@@ -137,7 +140,7 @@ export function executionColumns({ clock, paint }: Shown): Column<ExecutionView>
     { title: "NODE", cell: (run) => run.node },
     { title: "STATE", cell: (run) => executionState(run, paint) },
     { title: "TRY", cell: (run) => `${run.attempt}${run.finalAttempt === false ? "+" : ""}`, sort: (run) => run.attempt },
-    { title: "PID", cell: (run) => (run.pid === undefined ? "-" : String(run.pid)), sort: (run) => run.pid ?? 0 },
+    { title: "PID", cell: (run) => pidText(run.pid), sort: (run) => run.pid ?? 0 },
     { title: "STARTED", cell: (run) => humanTime(run.startedAt, clock.now()), sort: (run) => run.startedAt ?? "" },
     { title: "ENDED", cell: (run) => humanTime(run.endedAt, clock.now()), sort: (run) => run.endedAt ?? "~" },
   ];
@@ -150,7 +153,7 @@ export function executionText(context: Shown, run: ExecutionDetail): string {
     ["job", `${run.group}/${run.job}`],
     ["node", run.node],
     ["state", executionState(run, context.paint)],
-    ["process", run.pid],
+    ["process", run.pid === 0 ? undefined : run.pid],
     ["tick", run.dueAt === undefined ? undefined : `${run.dueAt}${run.ruleId === undefined ? "" : ` of rule ${run.ruleId}`}`],
     ["order", run.orderId],
     ["started", run.startedAt === undefined ? undefined : `${run.startedAt} (${humanTime(run.startedAt, now)})`],
@@ -161,7 +164,7 @@ export function executionText(context: Shown, run: ExecutionDetail): string {
 export function procColumns({ clock }: Shown): Column<ProcView>[] {
   return [
     { title: "NODE", cell: (proc) => proc.node },
-    { title: "PID", cell: (proc) => String(proc.pid), sort: (proc) => proc.pid },
+    { title: "PID", cell: (proc) => pidText(proc.pid), sort: (proc) => proc.pid },
     { title: "JOB", cell: (proc) => `${proc.group}/${proc.job}` },
     { title: "EXECUTION", cell: (proc) => proc.execution },
     { title: "TRY", cell: (proc) => String(proc.attempt), sort: (proc) => proc.attempt },
@@ -184,6 +187,11 @@ function colourOf(record: ExecutionRecord): "green" | "yellow" | "red" {
   return record.success ? "green" : record.outcome.type === "skipped" ? "yellow" : "red";
 }
 
+/** What runs elsewhere has none here. */
+function pidText(pid: number | undefined): string {
+  return pid === undefined || pid === 0 ? "-" : String(pid);
+}
+
 function dueText(record: ExecutionRecord): string {
   if (record.dueAt === undefined) return record.orderId === undefined ? "-" : "by order";
   return (record.dueCount ?? 1) > 1 ? `${record.dueAt} … ${record.dueUntil} (${record.dueCount} ticks)` : record.dueAt;
@@ -196,7 +204,10 @@ function resultDetail({ outcome }: ExecutionRecord): string {
     case "timeout":
       return ` after ${humanDuration(outcome.afterMs)}`;
     case "spawnFailed":
+    case "unreachable":
       return `: ${outcome.error}`;
+    case "failed":
+      return `: ${outcome.error}\n${FAILURES[outcome.code].todo}`;
     case "signal":
       return outcome.sender === undefined ? "" : ` (from ${outcome.sender})`;
     case "skipped":

@@ -72,7 +72,8 @@ export async function killExecutions(context: Context, ids: readonly string[], o
   }
 }
 
-export type RecordOptions = ListOptions & JobAndNode & { readonly outcome?: string; readonly since?: string; readonly until?: string };
+export type RecordOptions = ListOptions &
+  JobAndNode & { readonly outcome?: string; readonly since?: string; readonly until?: string; readonly text?: string };
 
 export async function listRecords(context: Context, options: RecordOptions): Promise<void> {
   const api = await context.api();
@@ -82,15 +83,22 @@ export async function listRecords(context: Context, options: RecordOptions): Pro
     ...(options.outcome === undefined ? {} : { outcome: options.outcome }),
     ...(options.since === undefined ? {} : { since: parseInstant(options.since, "--since", now) }),
     ...(options.until === undefined ? {} : { until: parseInstant(options.until, "--until", now) }),
+    ...(options.group === undefined ? {} : { group: options.group }),
+    ...(options.text === undefined ? {} : { text: options.text }),
   };
+  let notice: string | undefined;
   await showListing(context, options, {
-    fetchPage: (page) => api.records({ ...query, ...page }),
-    groupOf: (record) => record.jobGroup,
+    fetchPage: async (page) => {
+      const answer = await api.records({ ...query, ...page });
+      notice ??= answer.notice;
+      return answer;
+    },
     defaultLimit: 50,
     name: (record) => record.id,
     columns: recordColumns(context),
     empty: "there are no records that match",
   });
+  if (notice !== undefined) context.io.err(`${notice}\n`);
 }
 
 export async function showRecord(context: Context, id: string): Promise<void> {

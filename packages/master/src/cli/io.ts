@@ -14,6 +14,8 @@ export type Io = {
   readonly stdin: AsyncIterable<Uint8Array>;
   /** Asks the person at the terminal, without echo; absent when standard input is no terminal. */
   readonly hiddenLine?: (question: string) => Promise<string>;
+  /** Asks likewise, with echo. */
+  readonly line?: (question: string) => Promise<string>;
   out(text: string): void;
   /** As they are; resolves when more may come. */
   outBytes(bytes: Uint8Array): Promise<void>;

@@ -3,6 +3,7 @@
  * (Ctrl-C, --timeout, a master that goes away for longer than it takes to try again) does not touch the executions.
  */
 import { AppError, asAppError, isCode } from "fleetcron-shared/base/errors";
+import { createIdSource } from "fleetcron-shared/base/ids";
 import type { ApiClient } from "../client/api.ts";
 import type { ExecutionDetail, RunResult } from "../http/api-schema.ts";
 import { type JobRef, toKey } from "../job-ref.ts";
@@ -34,11 +35,12 @@ export async function runJob(context: Context, name: string, options: RunOptions
   const env = parsePairs(options.env ?? [], "--env");
   const params = parsePairs(options.param ?? [], "--param");
   const api = await context.api();
-  const result = await api.runJob(ref, {
+  const body = {
     ...(options.node === undefined ? {} : { node: parseId(options.node, "a node") }),
     ...(Object.keys(env).length === 0 ? {} : { env }),
     ...(Object.keys(params).length === 0 ? {} : { params }),
-  });
+  };
+  const result = await api.runJob(ref, body, createIdSource(context)());
   if (options.wait !== true) return printOrders(context, ref, result);
   const ended = await waitForAll(context, api, ref, result.orders, timeoutMs);
   await printEnded(context, ended);

@@ -41,10 +41,10 @@ export async function resumeJob(context: Context, name: string): Promise<void> {
   await change(context, name, "resumed", async (api, ref) => api.resumeJob(ref));
 }
 
-export async function removeJobs(context: Context, names: readonly string[]): Promise<void> {
+export async function removeJobs(context: Context, names: readonly string[], options: { readonly force?: boolean }): Promise<void> {
   const api = await context.api();
   for (const ref of names.map(parseJobRef)) {
-    const gone = await api.deleteJob(ref);
+    const gone = await api.deleteJob(ref, options.force === true);
     await printOne(context, gone, { name: () => toKey(ref), text: () => `${toKey(ref)} deleted\n` });
   }
 }

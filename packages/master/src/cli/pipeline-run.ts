@@ -1,5 +1,6 @@
 /** `fleetcron pipeline run | status | cancel | rerun | approve | deny | confirm | reject`. The wait only reads: ending it does not touch the run. */
 import { AppError, asAppError } from "fleetcron-shared/base/errors";
+import { createIdSource } from "fleetcron-shared/base/ids";
 import type { PipelineRunView } from "../http/pipeline-schema.ts";
 import { toKey } from "../job-ref.ts";
 import { parseId, parsePairs, parsePipelineRef, parseSpan } from "./arguments.ts";
@@ -29,7 +30,7 @@ export async function runPipeline(context: Context, name: string, options: Pipel
     const result = await api.dryRunPipeline(ref, body);
     return printOne(context, result, { name: () => toKey(ref), text: (value) => dryRunText(context, value) });
   }
-  const run = await api.runPipeline(ref, body);
+  const run = await api.runPipeline(ref, body, createIdSource(context)());
   if (options.wait !== true)
     return printOne(context, run, {
       name: ({ id }) => id,
@@ -53,7 +54,8 @@ export async function cancelRun(context: Context, id: string, options: WaitOptio
 
 export async function rerunRun(context: Context, id: string, options: WaitOptions & { readonly from?: string }): Promise<void> {
   const timeoutMs = timeoutOf(options);
-  const run = await (await context.api()).rerunRun(parseId(id, "a run"), options.from === undefined ? {} : { from: options.from });
+  const body = options.from === undefined ? {} : { from: options.from };
+  const run = await (await context.api()).rerunRun(parseId(id, "a run"), body, createIdSource(context)());
   await show(context, run, options, timeoutMs);
 }
 

@@ -5,18 +5,21 @@
 import { Command, type CommanderError, Option } from "commander";
 import { AppError } from "fleetcron-shared/base/errors";
 import { type Context, FORMATS, type GlobalOptions } from "./context.ts";
+import { addAccessCommands } from "./tree-access.ts";
 import { addChannelCommands } from "./tree-channels.ts";
 import { addFleetCommands } from "./tree-fleet.ts";
 import { addJobCommands } from "./tree-jobs.ts";
 import { addLocalCommands } from "./tree-local.ts";
 import { addPipelineCommands } from "./tree-pipelines.ts";
 import { addSecretCommands } from "./tree-secrets.ts";
+import { addSshCommands } from "./tree-ssh.ts";
 
 export function createProgram(context: Context): Command {
   const program = new Command("fleetcron")
     .description("Cron for a fleet of hosts: the command line of a Fleetcron master, and the master itself (`serve`, `up`).")
     .addOption(new Option("--server <url>", "address of the master (FLEETCRON_SERVER; default http://127.0.0.1:7800)"))
     .addOption(new Option("--token <token>", "access token (FLEETCRON_TOKEN, or ~/.config/fleetcron/config.yaml)"))
+    .addOption(new Option("--ca <file>", "certificates to trust, beside the system's, for an https master (FLEETCRON_CA)"))
     .addOption(new Option("-o, --output <format>", "how to print").choices(FORMATS))
     .option("--no-color", "no colours (also NO_COLOR)")
     .option("--debug", "with a stack trace when something fails")
@@ -28,9 +31,11 @@ export function createProgram(context: Context): Command {
     .configureHelp({ showGlobalOptions: true });
   addJobCommands(program, context);
   addFleetCommands(program, context);
+  addSshCommands(program, context);
   addPipelineCommands(program, context);
   addSecretCommands(program, context);
   addChannelCommands(program, context);
+  addAccessCommands(program, context);
   addLocalCommands(program, context);
   return program;
 }

@@ -2,7 +2,7 @@
 import test from "ava";
 import { testContext } from "../../../../test/support/cli-context.ts";
 import type { ApiClient } from "../client/api.ts";
-import type { LogPart } from "../client/logs.ts";
+import type { LogPart } from "../http/log-schema.ts";
 import { type LogOptions, showLogs } from "./run-logs.ts";
 
 const ESC = "\u001b";

@@ -1,12 +1,15 @@
 /** What `fleetcron serve` does: reads the settings, runs a master until it is told to stop. */
 import { resolve } from "node:path";
 import { loadConfig, renderConfig } from "fleetcron-shared/base/config-file";
-import { createLog } from "fleetcron-shared/base/log";
+import { asError } from "fleetcron-shared/base/errors";
+import { openKillPoints } from "fleetcron-shared/base/kill-points";
+import { createLog, type Log } from "fleetcron-shared/base/log";
 import { SECRET_SETTINGS } from "fleetcron-shared/base/settings";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { etcdOptionsOf } from "fleetcron-shared/store/etcd-options";
 import { masterConfig, masterSettings } from "../config.ts";
 import { ADMIN_TOKEN_FILE, writeWhole } from "../first-start.ts";
+import type { KillPoint } from "../kill-points.ts";
 import { type Master, startMaster } from "../master.ts";
 import type { Context } from "./context.ts";
 
@@ -33,10 +36,12 @@ export async function serve({ io, clock, random }: Context, flags: Record<string
   const log = createLog({ level: settings.logLevel, name: "fleetcron-master" });
   const stopped = Promise.withResolvers<NodeJS.Signals>();
   io.onSignal(["SIGTERM", "SIGINT"], stopped.resolve);
+  const passPoint = openKillPoints<KillPoint>(io.env.FLEETCRON_KILL_AT);
   const kv = openEtcdKv(etcdOptionsOf(settings), { clock });
   try {
-    const master = await startMaster({ kv, clock, random, log, version: io.version, env: io.env }, config);
+    const master = await startMaster({ kv, clock, random, log, version: io.version, env: io.env, passPoint }, config);
     announce(io.out, master, config.dataDir);
+    io.onSignal(["SIGHUP"], () => reload(log, master));
     if (settings.readyFile !== undefined) {
       const { url, token, name } = master;
       writeWhole(
@@ -50,6 +55,16 @@ export async function serve({ io, clock, random }: Context, flags: Record<string
     await master.stop();
   } finally {
     await kv.close();
+  }
+}
+
+/** What is wrong with the new certificate is told; the one before stays. */
+function reload(log: Log, master: Master): void {
+  try {
+    if (master.reload()) log.info({}, "the certificate was read again; other settings need a restart");
+    else log.warn({}, "SIGHUP reloads the certificate, and none is configured; other settings need a restart");
+  } catch (error) {
+    log.error({ err: asError(error) }, "the certificate was not taken; the one before stays");
   }
 }
 

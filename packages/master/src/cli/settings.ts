@@ -29,6 +29,11 @@ export async function resolveSettings(
   return { server, token: token === undefined ? undefined : checkToken(token) };
 }
 
+/** Whether somebody has said which master to speak to; else it is a guess at a local one. */
+export async function isServerGiven(io: Pick<Io, "env" | "home">, options: Pick<GlobalOptions, "server">): Promise<boolean> {
+  return (options.server ?? given(io.env.FLEETCRON_SERVER) ?? (await readConfig(configPath(io))).server) !== undefined;
+}
+
 /** The data folder that the environment names, else the usual one; relative to the working folder. */
 export function dataDirOf(env: Io["env"]): string {
   return given(env.FLEETCRON_DATA_DIR) ?? given(env.FLEETCRON_MASTER_DATA_DIR) ?? DEFAULT_DATA_DIR;

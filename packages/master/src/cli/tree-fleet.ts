@@ -83,6 +83,7 @@ export function addFleetCommands(program: Command, context: Context): void {
     .option("--outcome <word>", "success, failure, a kind such as skipped, or a word such as exit:1")
     .option("--since <time>", "ended since; a time or how long ago, such as 10m")
     .option("--until <time>", "ended before")
+    .option("--text <words>", "name, command or output have all of these words; word* for those that begin so")
     .action(async (options: RecordOptions) => (await fleet()).listRecords(context, options));
   record
     .command("show <record>")

@@ -67,7 +67,8 @@ export function addJobCommands(program: Command, context: Context): void {
   job
     .command("rm <job...>")
     .description("delete jobs")
-    .action(async (names: string[]) => (await import("./job.ts")).removeJobs(context, names));
+    .option("--force", "even if pipelines name them")
+    .action(async (names: string[], options: { force?: boolean }) => (await import("./job.ts")).removeJobs(context, names, options));
   job
     .command("next <job>")
     .description("the next ticks")

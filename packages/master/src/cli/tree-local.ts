@@ -15,12 +15,12 @@ export function addLocalCommands(program: Command, context: Context): void {
     .description("Runs a master, agents and, when no --etcd is given, a private etcd, until Ctrl-C. For one machine and for trying it out.")
     .option("--agents <number>", "how many agents", count("--agents", 0, 100), 1)
     .option("--listen <host:port>", "where the master serves", "127.0.0.1:7800")
-    .option("--allow-remote", "listen beyond this host, without TLS: put a TLS proxy in front")
+    .option("--insecure-plain", "listen beyond this host without TLS: put a TLS proxy in front")
     .option("--etcd <url>", "use this etcd instead of a private one; repeatable", collect)
     .option("--prefix <prefix>", "prefix of all keys in etcd", "/fleetcron")
     .option("--data-dir <folder>", "where everything is kept (FLEETCRON_DATA_DIR; default .fleetcron)")
     .option("--node-name <name>", "the agents are called NAME-1, NAME-2 …", "node")
-    .option("--ready-file <file>", "write {url, token, etcd, nodes} here once everything is ready")
+    .option("--ready-file <file>", "write {url, token, login, etcd, nodes} here once everything is ready")
     .action(async (options: UpOptions) => (await import("./up.ts")).up(context, options));
 
   program

@@ -8,7 +8,8 @@ export function addListOptions(command: Command, has: { group?: boolean; label?:
     .option("--limit <number>", "at most so many", count("--limit", 1, 100_000))
     .option("--sort <column>", "by this column; -column turns it round");
   if (has.group === true) command.option("--group <group>", "only of this group");
-  if (has.label === true) command.option("-l, --label <name=value>", "only with this label; repeatable", collect);
+  if (has.label === true)
+    command.option("-l, --label <name=value>", "only with this label, or without it: name!=value; repeatable", collect);
   return command;
 }
 

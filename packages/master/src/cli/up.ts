@@ -24,7 +24,7 @@ import { createRun, INTERRUPTED, nearPath } from "./up-run.ts";
 export type UpOptions = {
   readonly agents: number;
   readonly listen: string;
-  readonly allowRemote?: boolean;
+  readonly insecurePlain?: boolean;
   readonly etcd?: readonly string[];
   readonly prefix: string;
   readonly dataDir?: string;
@@ -84,6 +84,7 @@ async function runAll(context: Context, options: UpOptions): Promise<void> {
     "always",
   );
   const token = context.options().token ?? io.env.FLEETCRON_TOKEN ?? readToken(dataDir);
+  let login: string | undefined;
   if (token === undefined) {
     io.err(
       `the access token is not in ${nearPath(io.cwd, dataDir)} (this etcd was first used from elsewhere): give it with FLEETCRON_TOKEN\n`,
@@ -94,15 +95,17 @@ async function runAll(context: Context, options: UpOptions): Promise<void> {
       const online = new Set((await api.nodes({ limit: 1000 })).items.filter((node) => node.online).map((node) => node.id));
       return nodes.every((node) => online.has(node));
     });
+    login = url + (await api.loginLink()).path;
   }
   run.ready();
   if (readyFile !== undefined) {
-    writeWhole(readyFile, `${JSON.stringify({ url, token: token ?? null, etcd, nodes })}\n`, 0o600);
+    writeWhole(readyFile, `${JSON.stringify({ url, token: token ?? null, login: login ?? null, etcd, nodes })}\n`, 0o600);
     cleanup.add(() => rmSync(readyFile, { force: true }));
   }
   io.out(
     `ready: ${url}, etcd ${etcd.join(",")}, nodes ${nodes.join(" ") || "none"}, data in ${nearPath(io.cwd, dataDir)}; Ctrl-C stops it\n`,
   );
+  if (login !== undefined) io.out(`the console, once and within ten minutes without a token: ${login}\n`);
   await run.end;
 }
 
@@ -118,7 +121,7 @@ function masterSpec({ io }: Context, options: UpOptions, at: { dataDir: string; 
   const bin = fileURLToPath(new URL("../../bin/fleetcron.js", import.meta.url));
   const where = ["--listen", at.listen, ...etcdArgs(at.etcd), "--prefix", options.prefix, "--data-dir", at.dataDir];
   const args = [bin, "serve", ...where, "--log-level", "warn"];
-  if (options.allowRemote === true) args.push("--allow-remote");
+  if (options.insecurePlain === true) args.push("--insecure-plain");
   return { name: "master", command: io.nodePath, args, env: io.env, logFile: join(at.dataDir, "master.log") };
 }
 

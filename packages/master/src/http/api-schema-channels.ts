@@ -23,7 +23,7 @@ export const ChannelView = z.object({
   last: z.string().nullable().describe("what the newest try came to"),
 });
 export type ChannelView = z.infer<typeof ChannelView>;
-export const ChannelListQuery = z.strictObject({ limit, cursor });
+export const ChannelListQuery = z.strictObject({ sort: z.enum(["key", "-key"]).default("key"), limit, cursor });
 export type ChannelListQuery = z.input<typeof ChannelListQuery>;
 export const ChannelPage = z.object({ items: z.array(ChannelView), next: z.string().optional() });
 export type ChannelPage = z.infer<typeof ChannelPage>;

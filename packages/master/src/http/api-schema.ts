@@ -20,7 +20,8 @@ const keyPart = z.string().regex(/^[A-Za-z0-9._:@-]{1,253}$/, "may hold only let
 const instant = z.iso.datetime({ offset: true, error: "must be a time like 2027-01-31T08:00:00Z" });
 export const limit = z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items");
 export const cursor = z.string().max(1024).optional().describe("the `next` of the page before");
-export const labelText = z.string().regex(/^[^=]+=.*$/, "must be of the form name=value");
+export const keySort = z.enum(["key", "-key"]).default("key");
+export const labelText = z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._/-]{0,126}!?=.*$/, "must be of the form name=value or name!=value");
 export const textMap = z.record(z.string(), z.string());
 /** Checked where it is made (model types), passed through here. */
 const model = <T>(title: string) => z.custom<T>((value) => typeof value === "object" && value !== null).meta({ title });
@@ -29,6 +30,7 @@ export const page = <T extends z.ZodType>(item: T) =>
 
 // Parameters in paths
 export const JobParams = z.object({ group: name, id: name });
+export const JobDeleteQuery = z.object({ force: z.stringbool().default(false).describe("even if pipelines name the job") });
 export const NodeParams = z.object({ node: keyPart });
 export const RecordParams = z.object({ record: keyPart });
 export const ExecutionParams = z.object({ execution: keyPart });
@@ -94,7 +96,16 @@ export type JobPage = z.infer<typeof JobPage>;
 export const JobPutBody = z.strictObject({ spec: model<JobSpec>("JobSpec") });
 export type JobPutBody = z.infer<typeof JobPutBody>;
 /** `If-Match: "<revision>"`. */
-export const IfMatchHeaders = z.object({ "if-match": z.string().optional() });
+export const IfMatchHeaders = z.object({
+  "if-match": z
+    .string()
+    .max(100)
+    .optional()
+    .describe("the revision (ETag) that the change is meant for; `0`: there must be none; absent or *: any"),
+});
+export const IfNoneMatchHeaders = z.object({
+  "if-none-match": z.string().max(1000).optional().describe("ETags: at one of these revisions the answer is 304"),
+});
 export const Deleted = z.object({ deleted: z.string().describe("the key of what was deleted") });
 export type Deleted = z.infer<typeof Deleted>;
 
@@ -169,17 +180,25 @@ export type WhyVerdict = WhyResult["verdict"];
 // Records, processes, executions
 export const RecordListQuery = z.strictObject({
   job: jobKey.optional(),
+  group: name.optional(),
   node: keyPart.optional(),
   outcome: z.string().max(64).optional().describe("`success`, `failure`, a kind such as `skipped` or a word such as `exit:1`"),
-  since: instant.optional(),
-  until: instant.optional(),
+  since: instant.optional().describe("ended at or after; without a history: began at or after"),
+  until: instant.optional().describe("ended before; without a history: began before"),
+  text: z
+    .string()
+    .min(1)
+    .max(200)
+    .optional()
+    .describe("words that name, command or output have, all of them; `*` at the end of one: it may go on"),
   limit,
   cursor,
 });
 export type RecordListQuery = z.input<typeof RecordListQuery>;
 export const RecordView = model<ExecutionRecord>("ExecutionRecord");
 export type RecordView = z.infer<typeof RecordView>;
-export const RecordPage = page(RecordView);
+const notice = z.string().optional().describe("why the list is not all that there may be");
+export const RecordPage = page(RecordView).extend({ notice });
 export type RecordPage = z.infer<typeof RecordPage>;
 /** Naming the job saves the search for it. */
 export const JobHintQuery = z.strictObject({ job: jobKey.optional() });
@@ -200,7 +219,13 @@ export const ProcView = z.object({
 export type ProcView = z.infer<typeof ProcView>;
 export const ProcPage = page(ProcView);
 export type ProcPage = z.infer<typeof ProcPage>;
-export const ProcListQuery = z.strictObject({ job: jobKey.optional(), node: keyPart.optional(), limit, cursor });
+export const ProcListQuery = z.strictObject({
+  job: jobKey.optional(),
+  group: name.optional(),
+  node: keyPart.optional(),
+  limit,
+  cursor,
+});
 export type ProcListQuery = z.input<typeof ProcListQuery>;
 
 export const ExecutionView = z.object({
@@ -222,10 +247,11 @@ export const ExecutionView = z.object({
   record: z.string().optional().describe("the id of the newest record"),
 });
 export type ExecutionView = z.infer<typeof ExecutionView>;
-export const ExecutionPage = page(ExecutionView);
+export const ExecutionPage = page(ExecutionView).extend({ notice });
 export type ExecutionPage = z.infer<typeof ExecutionPage>;
 export const ExecutionListQuery = z.strictObject({
   job: jobKey.optional(),
+  group: name.optional(),
   node: keyPart.optional(),
   state: z.enum(["running", "ended"]).optional(),
   limit,
@@ -240,6 +266,20 @@ export const KillResult = z.object({ order: z.string(), node: z.string(), execut
 export type KillResult = z.infer<typeof KillResult>;
 
 // The master itself
+export const HistoryInfo = z.object({
+  kind: z.enum(["off", "sqlite", "postgres"]),
+  where: z.string().optional(),
+  state: z.enum(["opening", "ok", "behind", "away"]).optional().describe("`behind`: being filled; `away`: it does not answer"),
+  error: z.object({ code: z.string(), message: z.string(), hint: z.string().optional() }).optional(),
+  waiting: z.number().optional().describe("filed and not in it yet, as far as this master holds them in memory"),
+  held: z.number().optional().describe("records that stay in etcd beyond retention until they are in it"),
+  letGo: z.number().optional().describe("deleted from etcd before they were in it, since this master started"),
+  facts: z
+    .object({ records: z.number(), runs: z.number(), bytes: z.number(), oldestMs: z.number().optional() })
+    .optional()
+    .describe("estimated"),
+});
+export type HistoryInfo = z.infer<typeof HistoryInfo>;
 export const Info = z.object({
   version: z.string(),
   cluster: z.string(),
@@ -248,8 +288,13 @@ export const Info = z.object({
   leader: model<LeaderInfo>("LeaderInfo").nullable(),
   leading: z.boolean(),
   etcd: z.object({ endpoints: z.array(z.string()), reachable: z.boolean(), revision: z.number() }),
+  history: HistoryInfo.optional().describe("of the master that answers; absent from masters of earlier versions"),
   counts: z.object({ jobs: z.number(), nodes: z.number(), online: z.number(), running: z.number() }),
 });
 export type Info = z.infer<typeof Info>;
-export const Health = z.object({ status: z.enum(["ok", "unavailable"]), reasons: z.array(z.string()) });
+export const Health = z.object({
+  status: z.enum(["ok", "unavailable"]),
+  reasons: z.array(z.string()).describe("what stands in the way of its work"),
+  notes: z.array(z.string()).describe("what is no hindrance, but worth knowing: who leads, what is slow"),
+});
 export type Health = z.infer<typeof Health>;

@@ -18,6 +18,7 @@ export type GlobalView = z.infer<typeof GlobalView>;
 export const GlobalPage = z.object({ items: z.array(GlobalView), next: z.string().optional().describe("absent on the last page") });
 export type GlobalPage = z.infer<typeof GlobalPage>;
 export const GlobalListQuery = z.strictObject({
+  sort: z.enum(["key", "-key"]).default("key"),
   limit: z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items"),
   cursor: z.string().max(1024).optional().describe("the `next` of the page before"),
 });

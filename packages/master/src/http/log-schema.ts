@@ -34,6 +34,17 @@ export const LastEventIdHeaders = z.object({
     .regex(/^\d{1,7}:\d{1,16}$/, "must be the id of an event: ATTEMPT:OFFSET")
     .optional(),
 });
+/** A part of a log: of what the process has written, `bytes` are those of [offset, next). */
+export type LogPart = {
+  readonly attempt: number;
+  readonly offset: number;
+  readonly next: number;
+  /** What the process has written so far. */
+  readonly size: number;
+  /** Asked for, but not kept, right before `offset`. */
+  readonly skipped: number;
+  readonly bytes: Buffer;
+};
 /** What the events `begin`, `log`, `skipped` and `end` carry; `error` carries a Problem. */
 export type LogEventData = {
   readonly attempt: number;

@@ -1,6 +1,6 @@
 /** Requests and responses of /nodes; in all else as api-schema.ts. */
 import { z } from "zod";
-import { cursor, labelText, limit, page, textMap } from "./api-schema.ts";
+import { cursor, keySort, labelText, limit, page, textMap } from "./api-schema.ts";
 
 export const ConditionView = z.object({
   type: z.string(),
@@ -53,7 +53,7 @@ export const NodeDetail = NodeView.extend({
 export type NodeDetail = z.infer<typeof NodeDetail>;
 export const NodePage = page(NodeView);
 export type NodePage = z.infer<typeof NodePage>;
-export const NodeListQuery = z.strictObject({ label: z.union([labelText, z.array(labelText)]).optional(), limit, cursor });
+export const NodeListQuery = z.strictObject({ label: z.union([labelText, z.array(labelText)]).optional(), sort: keySort, limit, cursor });
 export type NodeListQuery = z.input<typeof NodeListQuery>;
 export const LabelsBody = z.strictObject({ set: textMap.default({}), remove: z.array(z.string()).default([]) });
 export type LabelsBody = z.input<typeof LabelsBody>;

@@ -11,6 +11,7 @@ const pipelineKey = z.string().regex(/^[a-z0-9][a-z0-9._-]{0,62}\/[a-z0-9][a-z0-
 const keyPart = z.string().regex(/^[A-Za-z0-9._@-]{1,128}$/, "may hold only letters, digits and ._@-");
 const limit = z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items");
 const cursor = z.string().max(1024).optional().describe("the `next` of the page before");
+const sort = z.enum(["key", "-key"]).default("key");
 const textMap = z.record(z.string(), z.string());
 const model = <T>(title: string) => z.custom<T>((value) => typeof value === "object" && value !== null).meta({ title });
 const page = <T extends z.ZodType>(item: T) => z.object({ items: z.array(item), next: z.string().optional() });
@@ -43,7 +44,7 @@ export const PipelineView = z.object({
 export type PipelineView = z.infer<typeof PipelineView>;
 export const PipelinePage = page(PipelineView);
 export type PipelinePage = z.infer<typeof PipelinePage>;
-export const PipelineListQuery = z.strictObject({ group: name.optional(), limit, cursor });
+export const PipelineListQuery = z.strictObject({ group: name.optional(), sort, limit, cursor });
 export type PipelineListQuery = z.input<typeof PipelineListQuery>;
 export const PipelinePutBody = z.strictObject({ spec: model<PipelineSpec>("PipelineSpec") });
 
@@ -62,6 +63,8 @@ export type PipelineTaskView = Omit<TaskRun, "tokenHash"> & {
   readonly stage?: string;
   readonly job: string;
   readonly needs: readonly string[];
+  /** By the order of stages it waits for so many tasks of the list, the first ones. */
+  readonly after: number;
   readonly auditors?: readonly string[];
   readonly checkers?: readonly string[];
 };
@@ -97,6 +100,7 @@ export const PipelineRunPage = page(PipelineRunSummary);
 export type PipelineRunPage = z.infer<typeof PipelineRunPage>;
 export const PipelineRunListQuery = z.strictObject({
   pipeline: pipelineKey.optional(),
+  group: name.optional(),
   state: z.enum([...RUN_STATES, "unfinished"]).optional(),
   limit,
   cursor,
@@ -114,6 +118,7 @@ export const PipelineDryRun = z.object({
       job: z.string(),
       revision: z.number(),
       needs: z.array(z.string()),
+      after: z.number().describe("by the order of stages it waits for so many tasks of the list, the first ones"),
       params: textMap.describe("as far as they are known before anything has run"),
       nodes: z.array(z.string()).describe("where it would run now"),
       note: z.string().optional(),

@@ -1,8 +1,9 @@
 /** Every failure of a request as problem details (RFC 9457) with a code of the error table; nothing of the inside goes out. */
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, STATUS_CODES } from "node:http";
+import type { Socket } from "node:net";
 import type { FastifyError, FastifyReply, FastifyRequest } from "fastify";
 import { hasZodFastifySchemaValidationErrors } from "fastify-type-provider-zod";
-import type { ErrorCode } from "fleetcron-shared/base/error-table";
+import { ERROR_TABLE, type ErrorCode } from "fleetcron-shared/base/error-table";
 import { AppError, asError, type Issue } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Problem } from "./api-schema.ts";
@@ -39,7 +40,7 @@ async function swallow(body: IncomingMessage): Promise<void> {
 export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply {
   const { status } = error.row;
   if (status === 401) void reply.header("www-authenticate", "Bearer");
-  if (status === 503 || status === 429) void reply.header("retry-after", "1");
+  if ((status === 503 || status === 429) && !reply.hasHeader("retry-after")) void reply.header("retry-after", "1");
   return reply.code(status).type("application/problem+json").serializer(JSON.stringify).send(problemOf(error));
 }
 
@@ -56,6 +57,19 @@ export function problemOf(error: AppError): Problem {
     ...(error.hint === undefined ? {} : { hint: error.hint }),
     ...(error.issues.length === 0 ? {} : { issues: [...error.issues] }),
   };
+}
+
+/** What is no HTTP request, or comes too slowly: answered if there is still somebody, and the connection is closed. */
+export function refuseConnection(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) return void socket.destroy();
+  const code: ErrorCode =
+    error.code === "ERR_HTTP_REQUEST_TIMEOUT" ? "input/too-slow" : error.code === "HPE_HEADER_OVERFLOW" ? "input/too-large" : "input/usage";
+  const why = code === "input/usage" ? "this is no HTTP request that can be understood" : ERROR_TABLE[code].means;
+  const problem = problemOf(new AppError(code, why));
+  const body = JSON.stringify(problem);
+  socket.end(
+    `HTTP/1.1 ${problem.status} ${STATUS_CODES[problem.status]}\r\ncontent-type: application/problem+json\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
 }
 
 export function notFound(request: FastifyRequest): AppError {

@@ -11,6 +11,8 @@ const MAX_SEALED = 48 * 1024;
 
 export const SecretParams = z.object({ group: name, name });
 export const SecretListQuery = z.strictObject({
+  group: name.optional(),
+  sort: z.enum(["key", "-key"]).default("key"),
   limit: z.coerce.number().int().min(1).max(1000).default(100).describe("at most so many items"),
   cursor: z.string().max(1024).optional().describe("the `next` of the page before"),
 });

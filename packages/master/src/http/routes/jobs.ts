@@ -1,5 +1,4 @@
 /** /jobs: list, show, put, delete, run, pause, resume, reset, next, why; and /apply. */
-import { AppError } from "fleetcron-shared/base/errors";
 import { z } from "zod";
 import { applyFiles } from "../../ops/apply-files.ts";
 import { deleteJob } from "../../ops/delete-job.ts";
@@ -15,6 +14,8 @@ import { runJob } from "../../ops/run-job.ts";
 import { why } from "../../ops/why.ts";
 import * as Api from "../api-schema.ts";
 import { type App, callerOf } from "../app.ts";
+import { ifMatch, withTag } from "../conditions.ts";
+import { onceOf } from "../idempotency.ts";
 
 export function addJobRoutes(app: App, deps: OpsDeps): void {
   app.get("/jobs", { schema: { querystring: Api.JobListQuery, response: { 200: Api.JobPage } } }, (request) => {
@@ -22,10 +23,11 @@ export function addJobRoutes(app: App, deps: OpsDeps): void {
     return { ...rest, items: items.map((entry) => jobView(deps, entry)) };
   });
 
-  app.get("/jobs/:group/:id", { schema: { params: Api.JobParams, response: { 200: Api.JobView } } }, async (request, reply) => {
-    const view = await jobViewWithAcks(deps, await findJob(deps, request.params));
-    return reply.header("etag", `"${view.revision}"`).send(view);
-  });
+  app.get(
+    "/jobs/:group/:id",
+    { schema: { params: Api.JobParams, headers: Api.IfNoneMatchHeaders, response: { 200: Api.JobView } } },
+    async (request, reply) => withTag(reply, await jobViewWithAcks(deps, await findJob(deps, request.params))),
+  );
 
   app.put(
     "/jobs/:group/:id",
@@ -39,26 +41,22 @@ export function addJobRoutes(app: App, deps: OpsDeps): void {
     },
     async (request, reply) => {
       const { entry, created } = await putJob(deps, request.params, request.body.spec, ifMatch(request.headers["if-match"]));
-      const view = jobView(deps, entry);
-      return reply
-        .code(created ? 201 : 200)
-        .header("etag", `"${view.revision}"`)
-        .send(view);
+      return reply.code(created ? 201 : 200).send(withTag(reply, jobView(deps, entry)));
     },
   );
 
   app.delete(
     "/jobs/:group/:id",
-    { schema: { params: Api.JobParams, headers: Api.IfMatchHeaders, response: { 200: Api.Deleted } } },
+    { schema: { params: Api.JobParams, querystring: Api.JobDeleteQuery, headers: Api.IfMatchHeaders, response: { 200: Api.Deleted } } },
     async (request) => ({
-      deleted: await deleteJob(deps, request.params, ifMatch(request.headers["if-match"])),
+      deleted: await deleteJob(deps, request.params, { ifRevision: ifMatch(request.headers["if-match"]), force: request.query.force }),
     }),
   );
 
   app.post(
     "/jobs/:group/:id/run",
     { schema: { params: Api.JobParams, body: orEmpty(Api.RunBody), response: { 200: Api.RunResult } } },
-    (request) => runJob(deps, request.params, request.body, callerOf(request)),
+    (request) => runJob(deps, request.params, request.body, callerOf(request), onceOf(request)),
   );
 
   app.post("/jobs/:group/:id/pause", { schema: { params: Api.JobParams, response: { 200: Api.JobView } } }, async (request) =>
@@ -95,15 +93,4 @@ export function addJobRoutes(app: App, deps: OpsDeps): void {
 /** A POST without a body means an empty one. */
 export function orEmpty<T extends z.ZodType>(schema: T) {
   return z.preprocess((body) => body ?? {}, schema);
-}
-
-/** The revision of `If-Match: "12"`; `*` and absence set no condition; `"0"` means that there must be none. */
-export function ifMatch(header: string | undefined): number | undefined {
-  if (header === undefined || header === "*") return undefined;
-  const match = /^(?:W\/)?"?(\d{1,15})"?$/.exec(header);
-  if (match === null)
-    throw new AppError("input/usage", `If-Match: ${header} is not a revision`, {
-      hint: 'such as If-Match: "1234", from the ETag of the job',
-    });
-  return Number(match[1]);
 }

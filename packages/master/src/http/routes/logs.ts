@@ -3,8 +3,6 @@
  * `ATTEMPT:OFFSET` behind it, so a reader that is cut off goes on with `Last-Event-ID`, at this master or another.
  */
 import { isUtf8 } from "node:buffer";
-import { once } from "node:events";
-import type { ServerResponse } from "node:http";
 import { asAppError } from "fleetcron-shared/base/errors";
 import { followLog, type LogEvent } from "../../ops/follow-log.ts";
 import type { OpsDeps } from "../../ops/ops-deps.ts";
@@ -13,9 +11,7 @@ import * as Api from "../api-schema.ts";
 import { type App, callerOf } from "../app.ts";
 import * as Logs from "../log-schema.ts";
 import { problemOf } from "../problem.ts";
-
-/** Proxies end connections on which nothing comes. */
-const HEARTBEAT_MS = 10_000;
+import { beat, beginStream, send } from "../sse.ts";
 
 export function addLogRoutes(app: App, deps: OpsDeps): void {
   app.get("/executions/:execution/log", { schema: { params: Api.ExecutionParams, querystring: Logs.LogQuery } }, async (request, reply) => {
@@ -37,7 +33,7 @@ export function addLogRoutes(app: App, deps: OpsDeps): void {
 
   app.get(
     "/executions/:execution/log/follow",
-    { schema: { params: Api.ExecutionParams, querystring: Logs.LogFollowQuery, headers: Logs.LastEventIdHeaders } },
+    { exposeHeadRoute: false, schema: { params: Api.ExecutionParams, querystring: Logs.LogFollowQuery, headers: Logs.LastEventIdHeaders } },
     async (request, reply) => {
       const [attempt, offset] = request.headers["last-event-id"]?.split(":").map(Number) ?? [];
       const after = attempt === undefined || offset === undefined ? undefined : { attempt, offset };
@@ -46,9 +42,7 @@ export function addLogRoutes(app: App, deps: OpsDeps): void {
       const events = followLog(deps, { ...request.params, ...request.query, after }, callerOf(request), gone.signal);
       // What cannot begin is refused like any request; later failures are events.
       const first = await events.next();
-      reply.hijack();
-      const { raw } = reply;
-      raw.writeHead(200, { "content-type": "text/event-stream; charset=utf-8", "cache-control": "no-store", "x-accel-buffering": "no" });
+      const raw = beginStream(reply);
       const stopBeating = beat(deps, raw);
       try {
         if (first.done !== true) await send(raw, eventText(first.value));
@@ -77,23 +71,4 @@ function eventText(event: LogEvent): string {
 
 function textOf(bytes: Buffer): { text: string } | { base64: string } {
   return isUtf8(bytes) ? { text: bytes.toString("utf8") } : { base64: bytes.toString("base64") };
-}
-
-/** Resolves when the reader is ready for more, or gone. */
-async function send(raw: ServerResponse, text: string): Promise<void> {
-  if (raw.destroyed || raw.write(text)) return;
-  const over = new AbortController();
-  const close = once(raw, "close", { signal: over.signal }).catch(() => {});
-  await Promise.race([once(raw, "drain", { signal: over.signal }).catch(() => {}), close]);
-  over.abort();
-}
-
-function beat(deps: Pick<OpsDeps, "clock">, raw: ServerResponse): () => void {
-  let cancel = () => {};
-  const next = () => {
-    raw.write(": alive\n\n");
-    cancel = deps.clock.after(HEARTBEAT_MS, next);
-  };
-  cancel = deps.clock.after(HEARTBEAT_MS, next);
-  return () => cancel();
 }

@@ -8,6 +8,7 @@ import type { OpsDeps } from "../../ops/ops-deps.ts";
 import { pageByKey } from "../../ops/page.ts";
 import * as Api from "../api-schema.ts";
 import { type App, callerOf } from "../app.ts";
+import { ifMatch, withTag } from "../conditions.ts";
 import * as Nodes from "../node-schema.ts";
 
 export function addNodeRoutes(app: App, deps: OpsDeps): void {
@@ -19,14 +20,17 @@ export function addNodeRoutes(app: App, deps: OpsDeps): void {
     return { ...rest, items: items.map((entry) => nodeView(deps, entry)) };
   });
 
-  app.get("/nodes/:node", { schema: { params: Api.NodeParams, response: { 200: Nodes.NodeDetail } } }, async (request) =>
-    nodeDetail(deps, await findNode(deps, request.params.node)),
+  app.get(
+    "/nodes/:node",
+    { schema: { params: Api.NodeParams, headers: Api.IfNoneMatchHeaders, response: { 200: Nodes.NodeDetail } } },
+    async (request, reply) => withTag(reply, nodeDetail(deps, await findNode(deps, request.params.node))),
   );
 
   app.patch(
     "/nodes/:node/labels",
-    { schema: { params: Api.NodeParams, body: Nodes.LabelsBody, response: { 200: Nodes.NodeDetail } } },
-    async (request) => nodeDetail(deps, await labelNode(deps, request.params.node, request.body)),
+    { schema: { params: Api.NodeParams, headers: Api.IfMatchHeaders, body: Nodes.LabelsBody, response: { 200: Nodes.NodeDetail } } },
+    async (request, reply) =>
+      withTag(reply, nodeDetail(deps, await labelNode(deps, request.params.node, request.body, ifMatch(request.headers["if-match"])))),
   );
 
   app.post("/nodes/:node/drain", { schema: { params: Api.NodeParams, response: { 200: Nodes.NodeDetail } } }, async (request) =>
@@ -37,7 +41,11 @@ export function addNodeRoutes(app: App, deps: OpsDeps): void {
     nodeDetail(deps, await drainNode(deps, request.params.node, false, callerOf(request))),
   );
 
-  app.delete("/nodes/:node", { schema: { params: Api.NodeParams, response: { 200: Api.Deleted } } }, async (request) => ({
-    deleted: await forgetNode(deps, request.params.node),
-  }));
+  app.delete(
+    "/nodes/:node",
+    { schema: { params: Api.NodeParams, headers: Api.IfMatchHeaders, response: { 200: Api.Deleted } } },
+    async (request) => ({
+      deleted: await forgetNode(deps, request.params.node, ifMatch(request.headers["if-match"])),
+    }),
+  );
 }

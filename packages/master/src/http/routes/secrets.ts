@@ -8,7 +8,11 @@ import { SecretBody, SecretListQuery, SecretPage, SecretParams, SecretView } fro
 
 export function addSecretRoutes(app: App, deps: OpsDeps): void {
   app.get("/secrets", { schema: { querystring: SecretListQuery, response: { 200: SecretPage } } }, async (request) =>
-    pageByKey(await listSecrets(deps), ({ group, name }) => `${group}/${name}`, request.query),
+    pageByKey(
+      (await listSecrets(deps)).filter(({ group }) => request.query.group === undefined || group === request.query.group),
+      ({ group, name }) => `${group}/${name}`,
+      request.query,
+    ),
   );
 
   app.put(
