@@ -189,6 +189,37 @@ test.serial("the leader is killed in the middle: the run goes on, and no task ru
   t.is(readFileSync(chain, "utf8"), Array.from({ length: 8 }, (_, i) => `t${i}\n`).join(""));
 });
 
+test.serial("rules that name a channel which is not there are refused, with file, line and what to do", async (t) => {
+  const rule = "    notify:\n      - { on: [finalFailure], to: [ops] }\n      - on: [success]\n        to: [opps]\n";
+  const job =
+    '  a/j:\n    run: { command: { script: "true" } }\n    rules: [{ mode: manyonce }]\n    notify: [{ on: [missed], to: [chat] }]\n';
+  const channels = "channels:\n  ops: { webhook: { url: https://example.org/ } }\n";
+  const pipeline = `  a/b:\n    tasks: [{ name: x, job: web/greet }]\n${rule}`;
+  writeFileSync(shared.fleet.file("rules.yaml"), `${channels}pipelines:\n${pipeline}jobs:\n${job}`);
+  await ran(t, "apply -f rules.yaml", {
+    code: 2,
+    err: /rules\.yaml:14: jobs\.a\/j\.notify\[0\]\.to: there is no channel chat[\s\S]*rules\.yaml:9: pipelines\.a\/b\.notify\[1\]\.to: there is no channel opps \(did you mean "ops"\?\)/,
+  });
+  await ran(t, "pipeline show a/b", { code: 3 });
+});
+
+test.serial("a job that pipelines name is not deleted, unless forced", async (t) => {
+  await ran(t, "job rm web/greet", {
+    code: 4,
+    err: /job web\/greet is a task of the pipeline web\/deploy[\s\S]*take it out of their tasks first; with --force/,
+  });
+  writeFileSync(shared.fleet.file("other.yaml"), FILE.slice(0, FILE.indexOf("pipelines:")).replace("web/greet", "web/other"));
+  await ran(t, "apply -f other.yaml --prune", {
+    code: 4,
+    err: /job web\/greet is a task of the pipeline web\/deploy[\s\S]*apply the job too, or change these pipelines first/,
+  });
+  await ran(t, "job show web/other", { code: 3 });
+  await ran(t, "job rm --force web/greet", { code: 0, out: /web\/greet deleted/ });
+  await ran(t, "pipeline run web/deploy", { code: 2, err: /there is no job web\/greet/ });
+  await ran(t, "apply -f p.yaml", { code: 0, out: /1 created, 3 unchanged/ });
+  await ran(t, "job rm web/nothing", { code: 3, err: /there is no job web\/nothing/ });
+});
+
 test.serial("--prune deletes pipelines that the files do not hold", async (t) => {
   const text = readFileSync(join(shared.fleet.folder, "p.yaml"), "utf8");
   writeFileSync(join(shared.fleet.folder, "p.yaml"), text.slice(0, text.indexOf("  web/slow:")));

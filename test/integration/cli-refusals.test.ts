@@ -66,7 +66,7 @@ test("serve and up: a data folder that cannot be used, an address that is taken 
     await refused(`${withEtcd} --listen 127.0.0.1:0 --data-dir /proc/x`, 2, /the data folder \/proc\/x cannot be used: .*\n.*--data-dir/);
     await refused(`${withEtcd} --listen 127.0.0.1:0 --data-dir file/x`, 2, /the data folder .*\/file\/x cannot be used/);
     await refused(`${withEtcd} --listen 127.0.0.1:${port} --data-dir ${command}`, 2, new RegExp(`127\\.0\\.0\\.1:${port}`));
-    await refused(`${withEtcd} --listen 0.0.0.0:0 --data-dir ${command}`, 2, /allow-remote/);
+    await refused(`${withEtcd} --listen 0.0.0.0:0 --data-dir ${command}`, 2, /insecure-plain/);
     await refused(`${withEtcd} --listen nonsense --data-dir ${command}`, 2, /nonsense/);
     await refused(`--etcd ${NOBODY} --listen 127.0.0.1:0 --data-dir ${command}-2`, 6, /127\.0\.0\.1:4|etcd/);
   }

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { promisify } from "node:util";
@@ -39,6 +39,12 @@ test("the packed packages install into an empty folder and both programs start t
   }
   const { stdout } = await run(join(home, "node_modules/.bin/fleetcron"), ["version"], { cwd: home, env });
   t.regex(stdout, /\d+\.\d+\.\d+/);
+
+  const web = join(home, "node_modules/fleetcron/web-dist");
+  const page = await readFile(join(web, "console.html"), "utf8");
+  const named = [...page.matchAll(/"\/(console\/[^"]+)"/g)].map(([, name = ""]) => name);
+  t.is(named.length, 3, page);
+  for (const name of named) t.true((await readFile(join(web, name))).length > 0, name);
 
   const sources = await readdir(join(home, "node_modules/fleetcron-shared/src"), { recursive: true });
   t.deepEqual(
