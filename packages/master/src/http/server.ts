@@ -109,7 +109,9 @@ export function createServer(deps: ServerDeps): App {
     addMetricsRoute(open, deps.metrics, access.caller);
     done();
   });
-  void app.register((page: App) => addConsole(page, deps));
+  void app.register((page: App, _options, done) => {
+    addConsole(page, deps).then(() => done(), done);
+  });
   void app.register(
     (api: App, _options, done) => {
       addTaskStatusRoute(api, own, access);
