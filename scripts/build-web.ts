@@ -89,6 +89,8 @@ export async function ensureWeb(): Promise<void> {
 }
 
 if (import.meta.main) {
-  await buildWeb();
-  console.log("built packages/master/web-dist");
+  if (!process.argv.includes("--if-needed") || !isBuilt()) {
+    await buildWeb();
+    console.log("built packages/master/web-dist");
+  }
 }

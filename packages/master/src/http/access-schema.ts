@@ -103,13 +103,28 @@ export type LinkMade = z.infer<typeof LinkMade>;
 export const SessionParams = z.object({ session: z.string().max(64) });
 export const SessionListView = z.object({
   id: z.string(),
-  user: z.object({ type: z.literal("token"), token: z.string() }),
+  user: z.union([
+    z.object({ type: z.literal("token"), token: z.string() }),
+    z.object({
+      type: z.literal("oidc"),
+      subject: z.string(),
+      name: z.string(),
+      role,
+      groups: z.array(z.string()).optional(),
+    }),
+  ]),
   createdAt: z.string(),
   expiresAt: z.string(),
   remote: z.string(),
 });
 export const SessionPage = page(SessionListView);
 export type SessionPage = z.infer<typeof SessionPage>;
+/** What a provider sends people back with; what else it adds is left to the check of the whole. */
+export const OidcAnswer = z.looseObject({
+  state: z.string().max(200).optional(),
+  code: z.string().max(4096).optional(),
+  error: z.string().max(200).optional(),
+});
 /** What the login page offers beside a token. */
 export const LoginMethods = z.object({
   token: z.literal(true),

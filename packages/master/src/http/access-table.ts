@@ -99,6 +99,9 @@ export const ACCESS: Readonly<Record<string, Need>> = {
   "DELETE /session": viewer("own"),
   "POST /session/links": viewer("own"),
   "GET /session/methods": "public",
+  // People come here from the provider, without a session; the state of the login shows that it is theirs.
+  "GET /session/oidc": "public",
+  "GET /session/oidc/callback": "public",
   "GET /sessions": admin("cluster"),
   "DELETE /sessions/:session": admin("cluster"),
 };

@@ -142,6 +142,8 @@ export const ROUTE_DOCS: Readonly<Record<string, RouteDoc>> = {
   "DELETE /api/v1/session": { summary: "Log out" },
   "POST /api/v1/session/links": { summary: "Make a one-time login link" },
   "GET /api/v1/session/methods": { summary: "How one may log in" },
+  "GET /api/v1/session/oidc": { summary: "Go to the OpenID provider to log in to the console" },
+  "GET /api/v1/session/oidc/callback": { summary: "Come back from the OpenID provider, with a session or with the reason why not" },
   "GET /api/v1/sessions": { summary: "List sessions of the console" },
   "DELETE /api/v1/sessions/:session": { summary: "End a session", codes: ["session/not-found"] },
 };
