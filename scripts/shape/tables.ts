@@ -92,6 +92,8 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   "ssh-config": ["shared/src/ssh/"],
   koffi: ["agent/src/spawner/libc.ts"],
   "node:timers": ["shared/src/base/clock.ts"],
+  "openid-client": ["master/src/access/oidc-provider.ts"],
+  "oidc-provider": [],
   undici: ["agent/src/runners/http/"],
   "@kubernetes/client-node": ["agent/src/runners/kubernetes/"],
   preact: ["master/web/"],

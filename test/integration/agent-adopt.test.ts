@@ -63,7 +63,7 @@ test("a pid that another process has by now is never taken over, whatever the lo
 });
 
 test("an alone process that agent and spawner left ends when its lock is another's by then, and goes on when it is still its own", async (t) => {
-  await using bench = await startAgentBench();
+  await using bench = await startAgentBench({ args: ["--session-ttl", "20s"] });
   const beats = join(bench.folder, "beats");
   const alone = order(`while :; do date +%s%3N > ${beats}; sleep 0.1; done`, { kind: "alone", killGrace: "1m" });
   await bench.run("n1", "t/ours", alone);

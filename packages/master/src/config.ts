@@ -5,6 +5,7 @@ import { durationMs, durationSetting, etcdSettings, logLevelSetting } from "flee
 import { expected } from "fleetcron-shared/base/zod-issues";
 import { isAllowEntry } from "fleetcron-shared/net/address-policy";
 import { z } from "zod";
+import { type OidcConfig, oidcConfig, parseRoleRow, ROW_FORM } from "./access/oidc-setting.ts";
 import { type HistorySetting, parseHistory } from "./history/setting.ts";
 
 export const masterSettings = z.strictObject({
@@ -18,6 +19,27 @@ export const masterSettings = z.strictObject({
   insecurePlain: z.boolean().default(false).describe("listen beyond this host without TLS: put a TLS proxy in front"),
   sessionMax: durationSetting("12h", 60_000).describe("how long a console session lasts at most"),
   sessionIdle: durationSetting("1h", 60_000).describe("how long a console session lasts without being used"),
+  publicUrl: z
+    .string()
+    .exactOptional()
+    .describe("address under which people reach the console, such as https://fleet.example.com (default: as their browser says)"),
+  oidcIssuer: z.string().exactOptional().describe("OpenID provider that people may log in to the console through: its issuer"),
+  oidcClientId: z.string().min(1).exactOptional().describe("id of this master's client at the OpenID provider"),
+  oidcClientSecretFile: z.string().exactOptional().describe("file with the secret of this client"),
+  oidcRoles: z
+    .array(z.string().refine((text) => parseRoleRow(text) !== undefined, { error: expected(ROW_FORM) }))
+    .default([])
+    .describe(`who of the OpenID provider has which role, the first row that fits: ${ROW_FORM}`),
+  oidcName: z.string().min(1).max(60).default("OpenID").describe("what the login page calls the OpenID provider"),
+  oidcScopes: z
+    .array(z.string().regex(/^[\x21\x23-\x5b\x5d-\x7e]+$/, { error: expected("a scope, without spaces") }))
+    .default(["profile", "email"])
+    .describe("what the OpenID provider is asked to tell, beside openid"),
+  oidcUserClaim: z
+    .string()
+    .min(1)
+    .default("preferred_username")
+    .describe("claim that people are called by in decisions and the audit log; its values must be unique at the OpenID provider"),
   auditRetention: durationSetting("90d", 3_600_000).describe("how long entries of the audit log are kept, the newest 20,000 at most"),
   dataDir: z.string().default(".fleetcron").describe("folder for the admin token of the first start and the cluster's id"),
   name: z
@@ -73,6 +95,8 @@ export type MasterConfig = {
   readonly notifyTimeoutMs: number;
   readonly limits: { readonly eventReaders: number; readonly requestsPerMinute: number };
   readonly tls: { readonly cert: string; readonly key: string } | undefined;
+  readonly publicUrl: URL | undefined;
+  readonly oidc: OidcConfig | undefined;
   readonly sessionTimes: { readonly maxMs: number; readonly idleMs: number };
   readonly auditRetentionMs: number;
   readonly history: HistorySetting;
@@ -122,12 +146,22 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
     notifyTimeoutMs: durationMs(settings.notifyTimeout),
     limits: { eventReaders: settings.eventReaders, requestsPerMinute: settings.rateLimit },
     tls,
+    publicUrl: settings.publicUrl === undefined ? undefined : publicUrlOf(settings.publicUrl),
+    oidc: oidcConfig(settings),
     sessionTimes: { maxMs: durationMs(settings.sessionMax), idleMs: durationMs(settings.sessionIdle) },
     auditRetentionMs: durationMs(settings.auditRetention),
     history: parseHistory(settings.history),
     historyRetentionMs: durationMs(settings.historyRetention),
     etcdEndpoints: settings.etcd,
   };
+}
+
+function publicUrlOf(text: string): URL {
+  const url = URL.canParse(text) ? new URL(text) : undefined;
+  if (url !== undefined && /^https?:$/.test(url.protocol) && url.href === `${url.origin}/`) return url;
+  throw new AppError("config/invalid", `publicUrl: "${text}" is not the address of a console`, {
+    hint: "such as https://fleet.example.com, without a path",
+  });
 }
 
 function isLoopback(host: string): boolean {

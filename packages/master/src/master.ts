@@ -15,6 +15,7 @@ import type { Kv } from "fleetcron-shared/store/kv";
 import { openSession } from "fleetcron-shared/store/session";
 import { encode } from "fleetcron-shared/wire/codec";
 import { createKeys } from "fleetcron-shared/wire/keys";
+import { readClientSecret } from "./access/oidc-setting.ts";
 import type { MasterConfig } from "./config.ts";
 import { ensureAdminToken, ensureCluster } from "./first-start.ts";
 import { startHistory } from "./history/start.ts";
@@ -70,6 +71,7 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
   const cleanup = new Cleanup();
   // What is wrong with them is told before anything is opened.
   if (config.tls !== undefined) readTls(config.tls);
+  const oidc = config.oidc === undefined ? undefined : { config: config.oidc, secret: readClientSecret(config.oidc) };
   try {
     makeDataDir(config.dataDir, { mode: 0o700, program: "master" });
     const meta = await ensureCluster({ ...deps, keys, newId }, config.dataDir, config.timezone);
@@ -134,7 +136,7 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
       events,
       limits: config.limits,
       ...{ metrics, onReaders },
-      access: { times: sessionTimes, tls },
+      access: { times: sessionTimes, tls, publicUrl: config.publicUrl, oidc },
     });
     const port = await listen(app, config);
     cleanup.add(() => app.close());

@@ -6,7 +6,7 @@ import { createHash, timingSafeEqual } from "node:crypto";
 import { type Clock, fromIso, toIso } from "fleetcron-shared/base/clock";
 import { AppError, asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
-import type { ConsoleSession, SessionUser } from "fleetcron-shared/model/access";
+import type { ConsoleSession, OidcUser, SessionUser } from "fleetcron-shared/model/access";
 import type { TokenInfo } from "fleetcron-shared/model/facts";
 import { type Kv, unchanged } from "fleetcron-shared/store/kv";
 import type { View } from "fleetcron-shared/store/view";
@@ -114,8 +114,9 @@ export function createAuthenticate(deps: AuthDeps): Authenticate {
     }
   }
 
-  /** A session of a token may what the token may now. */
+  /** A session of a token may what the token may now; that of a provider's user, what it might at the login. */
   function userOf(user: SessionUser): Caller {
+    if (user.type === "oidc") return callerOfUser(user);
     const info = tokens.get(keys.token(user.token));
     if (info === undefined) throw new AppError("auth/revoked", `the token ${user.token} does not exist any more`);
     checkToken(clock, info);
@@ -145,6 +146,10 @@ export function createAuthenticate(deps: AuthDeps): Authenticate {
 
 function sessionOver(): AppError {
   return new AppError("auth/session", "the console session has ended", { hint: "log in again" });
+}
+
+export function callerOfUser({ name, role, groups }: OidcUser): Caller {
+  return { type: "user", name, role, groups };
 }
 
 export function callerOfToken(info: TokenInfo): Caller {

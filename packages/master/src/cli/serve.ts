@@ -18,6 +18,14 @@ export const SERVE_FLAGS = [
   ["--insecure-plain", "listen beyond this host without TLS: put a TLS proxy in front"],
   ["--session-max <duration>", "how long a console session lasts at most (default: 12h)"],
   ["--session-idle <duration>", "how long a console session lasts without being used (default: 1h)"],
+  ["--public-url <url>", "where people reach the console, such as https://fleet.example.com (default: as their browser says)"],
+  ["--oidc-issuer <url>", "OpenID provider that people may log in to the console through: its issuer"],
+  ["--oidc-client-id <id>", "this master's client at the OpenID provider"],
+  ["--oidc-client-secret-file <file>", "file with the secret of this client"],
+  ["--oidc-roles <row>", "who of the provider has which role: ROLE[@GROUP+GROUP]:CLAIM=VALUE, such as operator@db:groups=dba; repeatable"],
+  ["--oidc-name <name>", "what the login page calls the provider (default: OpenID)"],
+  ["--oidc-scopes <scopes>", "what the provider is asked to tell, beside openid (default: profile,email)"],
+  ["--oidc-user-claim <claim>", "what people are called by in decisions and the audit log (default: preferred_username)"],
   ["--audit-retention <duration>", "how long entries of the audit log are kept, the newest 20,000 at most (default: 90d)"],
   ["--data-dir <folder>", "for the admin token of the first start and the cluster's id (default: .fleetcron)"],
   ["--name <name>", "this master's name among masters (default: hostname and port)"],
@@ -49,7 +57,8 @@ export function addServeCommand(program: Command, context: Context): void {
     .option("-c, --config <file>", "settings as YAML (default: /etc/fleetcron/master.yaml if it exists; or FLEETCRON_MASTER_CONFIG)")
     .option("--print-config", "print the effective settings, secrets masked, and exit");
   for (const [flag, meaning] of SERVE_FLAGS) {
-    if (flag.startsWith("--etcd <") || flag.startsWith("--notify-allow <")) command.option(flag, meaning, collect);
+    if (flag.startsWith("--etcd <") || flag.startsWith("--notify-allow <") || flag.startsWith("--oidc-roles <"))
+      command.option(flag, meaning, collect);
     else command.option(flag, meaning);
   }
   command

@@ -110,7 +110,7 @@ export const SessionListView = z.object({
       subject: z.string(),
       name: z.string(),
       role,
-      groups: z.array(z.string()).optional(),
+      groups: z.array(z.string()).readonly().optional(),
     }),
   ]),
   createdAt: z.string(),
@@ -125,6 +125,7 @@ export const OidcAnswer = z.looseObject({
   code: z.string().max(4096).optional(),
   error: z.string().max(200).optional(),
 });
+export type OidcAnswer = z.infer<typeof OidcAnswer>;
 /** What the login page offers beside a token. */
 export const LoginMethods = z.object({
   token: z.literal(true),

@@ -6,6 +6,9 @@ import type { Log } from "fleetcron-shared/base/log";
 import { createAuthenticate } from "../access/authenticate.ts";
 import { guardKv } from "../access/guarded-kv.ts";
 import { createGuesses } from "../access/guesses.ts";
+import { createLogins } from "../access/oidc-login.ts";
+import { createOidcProvider } from "../access/oidc-provider.ts";
+import type { OidcConfig } from "../access/oidc-setting.ts";
 import { scopeViews } from "../access/scoped-views.ts";
 import type { Asking } from "../caller.ts";
 import type { Events } from "../ops/events.ts";
@@ -29,6 +32,7 @@ import { addHookRoutes } from "./routes/hooks.ts";
 import { addJobRoutes } from "./routes/jobs.ts";
 import { addLogRoutes } from "./routes/logs.ts";
 import { addNodeRoutes } from "./routes/nodes.ts";
+import { addOidcRoutes, OIDC_PATH, type Oidc } from "./routes/oidc.ts";
 import { addPipelineRoutes, addTaskStatusRoute } from "./routes/pipelines.ts";
 import { addRunRoutes } from "./routes/runs.ts";
 import { addSecretRoutes } from "./routes/secrets.ts";
@@ -52,7 +56,14 @@ export type ServerDeps = {
   /** Told of each route as it is added. */
   readonly onRoute?: (method: string, url: string) => void;
 };
-export type AccessOptions = { readonly times: SessionTimes; readonly tls: TlsFiles | undefined };
+export type AccessOptions = {
+  readonly times: SessionTimes;
+  readonly tls: TlsFiles | undefined;
+  /** Where people reach the console; absent: as their browser says. */
+  readonly publicUrl?: URL | undefined;
+  /** The provider that people may log in through, with the secret of its client. */
+  readonly oidc?: { readonly config: OidcConfig; readonly secret: string } | undefined;
+};
 export type ServerLimits = { readonly eventReaders: number; readonly requestsPerMinute: number };
 
 export function createServer(deps: ServerDeps): App {
@@ -76,6 +87,8 @@ export function createServer(deps: ServerDeps): App {
   const cookieName = `${secure ? "__Host-" : ""}fleetcron-${deps.system.cluster.slice(-8).toLowerCase()}`;
   const access = createAccess({ authenticate, current, cookieName });
   const sessions = { ...ops, times: deps.access.times };
+  const oidc = oidcOf(deps);
+  const methods = { token: true, oidc: oidc === undefined ? null : { name: oidc.config.name, path: OIDC_PATH } } as const;
   const addOwnRoutes = (api: App) => {
     addIdempotency(api, openOnce(deps.ops));
     addInfoRoute(api, deps.system);
@@ -98,7 +111,9 @@ export function createServer(deps: ServerDeps): App {
     });
     deps.onReaders(readers);
     addTokenRoutes(api, own);
-    addSessionRoutes(api, { sessions, access, authenticate, guesses, cookieName, secure });
+    const logins = { sessions, access, authenticate, guesses, cookieName, secure, methods };
+    addSessionRoutes(api, logins);
+    addOidcRoutes(api, { ...logins, oidc, log: deps.log, publicUrl: deps.access.publicUrl });
   };
   measureRequests(app, deps.metrics);
   addOpenApi(app, deps.system);
@@ -141,6 +156,13 @@ export function createServer(deps: ServerDeps): App {
     { prefix: API_BASE },
   );
   return app;
+}
+
+function oidcOf({ ops, log, access, system }: ServerDeps): Oidc | undefined {
+  if (access.oidc === undefined) return undefined;
+  const { config, secret } = access.oidc;
+  const logins = createLogins(ops, { secret, cluster: system.cluster });
+  return { config, provider: createOidcProvider({ clock: ops.clock, log }, config, secret), logins };
 }
 
 /** Takes a renewed certificate for new connections; throws `config/invalid` and goes on with the one before. */

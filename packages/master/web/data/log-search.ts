@@ -1,7 +1,12 @@
 /** Finds the next line with a text, in what is loaded first, then through the rest of the log in large ranges. */
 import { plainText } from "./ansi.ts";
 import type { LogView } from "./log-view.ts";
-import { appended, emptyWindow, type LogLine, prepended, shownLines } from "./log-window.ts";
+import { appended, emptyWindow, joined, type LogLine, prepended, shownLines } from "./log-window.ts";
+
+const NEWLINE = 10;
+const ESCAPE = String.fromCharCode(27);
+/** Of a line without end so much is searched together with what follows. */
+const LONGEST_CARRY = 64 * 1024;
 
 export type Found = { readonly offset: number } | undefined;
 
@@ -21,22 +26,31 @@ export async function findInLog(
   const near = direction === "down" ? loaded.find(has) : loaded.findLast(has);
   if (near !== undefined) return { offset: near.offset };
 
-  let at = direction === "down" ? held.end - held.rest.length : held.start;
-  let window = emptyWindow(at);
+  const at = direction === "down" ? held.end - held.rest.length : held.start;
+  let carry = emptyWindow(at);
   for await (const part of view.scan(at, direction, signal)) {
     if (signal.aborted) return undefined;
-    if (direction === "down") {
-      window = appended({ ...window, start: part.offset, lines: [] }, part);
-      at = part.next;
-    } else {
-      // The half line at the beginning of a range belongs to the range before, which is read up to here again.
-      window = prepended(emptyWindow(part.next), part);
-      at = window.start;
+    tell(direction === "down" ? part.next : part.offset);
+    // Lines are made only where it may be: a gigabyte has many.
+    if (direction === "up") {
+      const hit = mayHold(part.bytes, wanted) ? shownLines(prepended(emptyWindow(part.next), part)).findLast(has) : undefined;
+      if (hit !== undefined) return { offset: hit.offset };
+      continue;
     }
-    tell(at);
-    const lines = shownLines(window);
-    const found = direction === "down" ? lines.find(has) : lines.findLast(has);
-    if (found !== undefined) return { offset: found.offset };
+    const all = appended(carry, { ...part, bytes: new Uint8Array() }).rest;
+    const bytes = joined(all, part.bytes);
+    if (mayHold(bytes, wanted)) {
+      const hit = shownLines(appended({ ...carry, lines: [] }, part)).find(has);
+      if (hit !== undefined) return { offset: hit.offset };
+    }
+    const left = bytes.subarray(bytes.lastIndexOf(NEWLINE) + 1);
+    carry = { ...emptyWindow(part.next), rest: left.slice(-LONGEST_CARRY) };
   }
   return undefined;
+}
+
+function mayHold(bytes: Uint8Array, wanted: string): boolean {
+  const text = new TextDecoder().decode(bytes).toLowerCase();
+  // Within a word that is searched for, colours may change.
+  return text.includes(wanted) || (text.includes(ESCAPE) && text.split("\n").some((line) => plainText(line).includes(wanted)));
 }

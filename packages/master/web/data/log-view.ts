@@ -183,15 +183,25 @@ export function createLogView(
     },
     async *scan(from, direction, ended) {
       let at = from;
-      while (!ended.aborted) {
-        const begin = direction === "down" ? at : Math.max(0, at - SCAN_RANGE);
-        const bytes = direction === "down" ? SCAN_RANGE : at - begin;
-        if (bytes === 0 || begin >= size.value) return;
-        const part = await read({ from: begin, bytes });
+      const askFor = (begin: number) => {
+        const asked = read({ from: begin, bytes: SCAN_RANGE });
+        asked.catch(() => {});
+        return asked;
+      };
+      // The range behind the one that is looked at is already on its way.
+      let next = direction === "down" && from < size.value ? askFor(from) : undefined;
+      while (next !== undefined && !ended.aborted) {
+        const part = await next;
+        next = part.next > at && part.next < size.value ? askFor(part.next) : undefined;
+        at = part.next;
         yield part;
-        if (direction === "down" && part.next <= at) return;
+      }
+      while (direction === "up" && at > 0 && !ended.aborted) {
+        const begin = Math.max(0, at - SCAN_RANGE);
+        const part = await read({ from: begin, bytes: at - begin });
+        yield part;
         // The half line at the beginning of a range is read once more, with its other half.
-        at = direction === "down" ? part.next : begin + (begin === 0 ? 0 : part.bytes.indexOf(10) + 1);
+        at = begin + (begin === 0 ? 0 : part.bytes.indexOf(10) + 1);
       }
     },
     stop() {

@@ -8,6 +8,8 @@ export type LogWindow = { readonly start: number; readonly end: number; readonly
 export type LogPart = { readonly offset: number; readonly next: number; readonly skipped: number; readonly bytes: Uint8Array };
 
 const NEWLINE = 10;
+/** Keeps nothing between two calls. */
+const DECODER = new TextDecoder();
 /** Longer lines are shown in pieces. */
 const LONGEST_LINE = 8000;
 /** Beyond that what is farther away is dropped. */
@@ -91,7 +93,8 @@ function split(bytes: Uint8Array, offset: number): { found: LogLine[]; left: Uin
   }
 }
 
-function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
+/** One behind the other. */
+export function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
   if (a.length === 0) return b;
   const both = new Uint8Array(a.length + b.length);
   both.set(a);
@@ -100,5 +103,5 @@ function joined(a: Uint8Array, b: Uint8Array): Uint8Array {
 }
 
 function decode(bytes: Uint8Array): string {
-  return new TextDecoder().decode(bytes);
+  return DECODER.decode(bytes);
 }

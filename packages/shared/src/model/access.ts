@@ -31,7 +31,7 @@ export type ConsoleSession = {
 export type LoginLink = { readonly v: 1; readonly token: string; readonly expiresAt: string };
 
 /** `logins/<hash>` too: a login through a provider that has come back, so that it does not come back again. */
-export type SpentLogin = { readonly v: 1; readonly expiresAt: string };
+export type SpentLogin = { readonly v: 1; readonly by: string; readonly expiresAt: string };
 
 /** `audit/<id>`: a change, who made it, and what was before and after. */
 export type AuditEntry = {

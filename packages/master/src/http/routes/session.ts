@@ -30,6 +30,8 @@ export type SessionRouteDeps = {
   readonly cookieName: string;
   /** Served under TLS. */
   readonly secure: boolean;
+  /** What else the login page offers. */
+  readonly methods: Api.LoginMethods;
 };
 
 export function addSessionRoutes(app: App, deps: SessionRouteDeps): void {
@@ -72,11 +74,16 @@ export function addSessionRoutes(app: App, deps: SessionRouteDeps): void {
 
   app.post("/session/links", { schema: { response: { 200: Api.LinkMade } } }, (request) => {
     const caller = callerIn(request);
+    if (caller.type !== "token") {
+      throw new AppError("auth/denied", `a login link is in the name of a token, and ${caller.name} is none`, {
+        hint: "make one with a token: `fleetcron token login-link`",
+      });
+    }
     request.claim = null;
     return makeLink(sessions, caller.name, headOf(sessions, access.asking(request, caller)));
   });
 
-  app.get("/session/methods", { schema: { response: { 200: Api.LoginMethods } } }, () => ({ token: true as const, oidc: null }));
+  app.get("/session/methods", { schema: { response: { 200: Api.LoginMethods } } }, () => deps.methods);
 
   app.get("/sessions", { schema: { querystring: Api.PlainListQuery, response: { 200: Api.SessionPage } } }, (request) =>
     listSessions(sessions, request.query),
