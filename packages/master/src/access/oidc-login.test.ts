@@ -1,20 +1,17 @@
 import test from "ava";
-import { systemClock } from "fleetcron-shared/base/clock";
 import { createIdSource } from "fleetcron-shared/base/ids";
+import { createManualClock } from "fleetcron-shared/base/manual-clock";
 import { systemRandom } from "fleetcron-shared/base/random";
 import { createMemoryStore } from "fleetcron-shared/store/memory-kv";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import { createLogins, LOGIN_MS } from "./oidc-login.ts";
 
 function world(secret = "secret", cluster = "01A") {
-  let nowMs = 1_800_000_000_000;
-  const clock = { now: () => nowMs };
-  const kv = createMemoryStore({ clock: systemClock }).connect();
-  const deps = { kv, keys: createKeys(), clock, random: systemRandom, newId: createIdSource({ clock: systemClock, random: systemRandom }) };
-  const pass = (ms: number) => {
-    nowMs += ms;
-  };
-  return { kv, deps, logins: createLogins(deps, { secret, cluster }), pass };
+  // The leases of the store would else keep the process waiting.
+  const clock = createManualClock();
+  const kv = createMemoryStore({ clock }).connect();
+  const deps = { kv, keys: createKeys(), clock, random: systemRandom, newId: createIdSource({ clock, random: systemRandom }) };
+  return { kv, deps, logins: createLogins(deps, { secret, cluster }), pass: clock.stall };
 }
 
 test("a login is good for ten minutes, at every master of the cluster, once", async (t) => {
