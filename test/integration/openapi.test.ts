@@ -22,9 +22,8 @@ test("the document is valid OpenAPI 3.1 and holds each route of the app, describ
     [],
     "each route has a row in http/api-docs.ts",
   );
-  // These are there only with an OpenID provider.
   t.deepEqual(
-    described.filter((route) => !routes.includes(route) && !route.includes("/session/oidc")),
+    described.filter((route) => !routes.includes(route)),
     [],
     "each row is of a route",
   );
