@@ -16,6 +16,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   "shared/store": ["shared/base", "shared/model", "shared/wire"],
   "shared/ssh": ["shared/base", "shared/model"],
   // What the programs share when they call out.
+  "shared/metrics": ["shared/base"],
   "shared/net": ["shared/base"],
 
   // A stage hands on to later ones: it may call them, and be handed their values; against the way it may only know types (TYPES_ONLY).
@@ -52,7 +53,7 @@ export const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // `serve` and `up` start the master (master/src) and the agents.
   "master/cli": ["shared", "master/common", "master/client", "master/install", "master/http", "master/src", "agent"],
   "master/src": ["shared", "master", "agent/src"],
-  "master/web": ["master/client"],
+  "master/web": ["master/client", "shared/model"],
 };
 
 /** Top-level files of a package that hold its own vocabulary, for every folder of it. */
@@ -81,7 +82,7 @@ export const LIBRARIES: Readonly<Record<string, readonly string[]>> = {
   fastify: ["master/src/http/"],
   "@fastify/swagger": ["master/src/http/openapi.ts"],
   "@fastify/rate-limit": ["master/src/http/rate-limit.ts"],
-  "prom-client": ["master/src/metrics/", "agent/src/metrics/"],
+  "prom-client": ["shared/src/metrics/"],
   commander: ["master/src/cli/", "master/src/main.ts", "agent/src/main.ts"],
   "cli-table3": ["master/src/cli/"],
   nodemailer: ["master/src/notify/"],

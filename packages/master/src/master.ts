@@ -9,6 +9,7 @@ import { createIdSource } from "fleetcron-shared/base/ids";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Random } from "fleetcron-shared/base/random";
 import { Cleanup } from "fleetcron-shared/base/service";
+import { createMetrics } from "fleetcron-shared/metrics/registry";
 import type { LeaderInfo } from "fleetcron-shared/model/facts";
 import { openElection } from "fleetcron-shared/store/election";
 import type { Kv } from "fleetcron-shared/store/kv";
@@ -24,7 +25,7 @@ import { readTls } from "./http/tls.ts";
 import type { PassPoint } from "./kill-points.ts";
 import { followElection } from "./leader/leader.ts";
 import { measuredKv, observeInto, readInto } from "./metrics/follow.ts";
-import { createMetrics } from "./metrics/registry.ts";
+import { MASTER_METRICS } from "./metrics/table.ts";
 import { createSender } from "./notify/sender.ts";
 import { openEvents } from "./ops/events.ts";
 import { openFileChecker } from "./ops/file-checker.ts";
@@ -64,7 +65,7 @@ export type MasterDeps = {
 /** Resolves when the master serves and has read the state of the cluster. Does not close `kv`. */
 export async function startMaster(deps: MasterDeps, config: MasterConfig): Promise<Master> {
   const { clock, log, passPoint = () => {} } = deps;
-  const metrics = createMetrics();
+  const metrics = createMetrics(MASTER_METRICS);
   const kv = measuredKv(deps.kv, clock, metrics);
   const keys = createKeys(config.prefix);
   const newId = createIdSource(deps);

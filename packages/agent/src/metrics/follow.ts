@@ -2,6 +2,7 @@
  * Where the agent's metrics come from: what its parts tell of, and what is at hand when they are read. Without an address nothing is loaded, measured or served.
  */
 import { type Clock, fromIso } from "fleetcron-shared/base/clock";
+import type { Metrics } from "fleetcron-shared/metrics/registry";
 import { didRun, type ExecutionRecord } from "fleetcron-shared/model/record";
 import type { Kv } from "fleetcron-shared/store/kv";
 import { measureKv } from "fleetcron-shared/store/measured-kv";
@@ -9,7 +10,7 @@ import type { Session } from "fleetcron-shared/store/session";
 import type { DueRule } from "../plan/planner.ts";
 import type { Outbox } from "../report/outbox.ts";
 import type { ProcFacts, Procs } from "../report/procs.ts";
-import type { Metrics } from "./registry.ts";
+import { AGENT_METRICS, type AgentMetric } from "./table.ts";
 
 export type FollowedParts = {
   readonly identity: { readonly version: string; readonly node: string };
@@ -34,8 +35,8 @@ export async function openMetrics(
 ): Promise<AgentMetrics> {
   const { kv, clock } = deps;
   if (address === undefined) return { kv, due: () => {}, follow: async () => () => {} };
-  const [{ createMetrics }, { serveMetrics }] = await Promise.all([import("./registry.ts"), import("./serve.ts")]);
-  const metrics = createMetrics();
+  const [{ createMetrics }, { serveMetrics }] = await Promise.all([import("fleetcron-shared/metrics/registry"), import("./serve.ts")]);
+  const metrics = createMetrics(AGENT_METRICS);
   return {
     kv: measureKv(kv, clock, (call, ms, failed) => {
       metrics.observe("fleetcron_agent_etcd_call_seconds", ms / 1000, { call });
@@ -64,7 +65,7 @@ export async function openMetrics(
   };
 }
 
-function countDue(metrics: Metrics, due: readonly DueRule[]): void {
+function countDue(metrics: Metrics<AgentMetric>, due: readonly DueRule[]): void {
   for (const { fire, missed, skipped } of due) {
     if (fire.length > 0) metrics.count("fleetcron_agent_ticks_total", { fate: "fire" }, fire.length);
     if (missed) metrics.count("fleetcron_agent_ticks_total", { fate: "missed" }, missed.count);
@@ -73,14 +74,14 @@ function countDue(metrics: Metrics, due: readonly DueRule[]): void {
 }
 
 /** `sinceMs`: what began before was taken over from an earlier agent process. */
-function countStart(metrics: Metrics, facts: ProcFacts, sinceMs: number): void {
+function countStart(metrics: Metrics<AgentMetric>, facts: ProcFacts, sinceMs: number): void {
   if (facts.startedAtMs < sinceMs) return;
   metrics.count("fleetcron_agent_starts_total");
   const dueMs = fromIso(facts.dueAt ?? "");
   if (dueMs !== undefined && facts.attempt === 1) metrics.observe("fleetcron_agent_start_skew_seconds", (facts.startedAtMs - dueMs) / 1000);
 }
 
-function countRecord(metrics: Metrics, record: ExecutionRecord): void {
+function countRecord(metrics: Metrics<AgentMetric>, record: ExecutionRecord): void {
   const { outcome, success, durationMs, partOf } = record;
   // One of several hosts: the execution that it belongs to has a record of its own.
   if (partOf !== undefined) return;

@@ -2,14 +2,15 @@
 import { once } from "node:events";
 import { createServer } from "node:http";
 import { AppError, asError } from "fleetcron-shared/base/errors";
-import type { Metrics } from "./registry.ts";
+import type { Metrics } from "fleetcron-shared/metrics/registry";
+import type { AgentMetric } from "./table.ts";
 
 export type MetricsServer = { readonly port: number; close(): Promise<void> };
 
 /** `health`: what stands in the way of the agent's work; empty: nothing. Throws `config/port-in-use` or `config/invalid`. */
 export async function serveMetrics(
   address: { readonly host: string; readonly port: number },
-  metrics: Metrics,
+  metrics: Metrics<AgentMetric>,
   health: () => readonly string[],
 ): Promise<MetricsServer> {
   const server = createServer(

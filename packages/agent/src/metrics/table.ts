@@ -37,3 +37,5 @@ export const AGENT_METRICS = {
   fleetcron_agent_etcd_call_seconds: { type: "histogram", help: "Calls to etcd", labels: ["call"], buckets: ETCD },
   fleetcron_agent_etcd_failures_total: { type: "counter", help: "Calls to etcd that failed", labels: ["call"] },
 } as const satisfies Record<string, MetricRow>;
+
+export type AgentMetric = keyof typeof AGENT_METRICS;

@@ -54,6 +54,8 @@ export const RecordSummary = z.object({
   orderId: z.string().optional(),
   runId: z.string().optional(),
   taskId: z.string().optional(),
+  host: z.string().optional().describe("of an ssh job: where it ran"),
+  partOf: z.string().optional().describe("of one of several hosts: the execution that it belongs to"),
   beginTime: z.string().optional(),
   endTime: z.string(),
   durationMs: z.number().optional(),

@@ -1,21 +1,22 @@
 /** Where the master's metrics come from: what the leader's services tell of, what is at hand when they are read, and the requests of the API. */
 import { type Clock, fromIso } from "fleetcron-shared/base/clock";
+import type { Metrics } from "fleetcron-shared/metrics/registry";
 import { isRunEnd, isTaskEnd, type RunDocument } from "fleetcron-shared/model/pipeline/run-document";
 import { outcomeWord } from "fleetcron-shared/model/record";
 import type { Kv } from "fleetcron-shared/store/kv";
 import { measureKv } from "fleetcron-shared/store/measured-kv";
 import type { Observe } from "../observe.ts";
 import type { Views } from "../views.ts";
-import type { Metrics } from "./registry.ts";
+import type { MasterMetric } from "./table.ts";
 
-export function measuredKv(kv: Kv, clock: Pick<Clock, "mono">, metrics: Metrics): Kv {
+export function measuredKv(kv: Kv, clock: Pick<Clock, "mono">, metrics: Metrics<MasterMetric>): Kv {
   return measureKv(kv, clock, (call, ms, failed) => {
     metrics.observe("fleetcron_master_etcd_call_seconds", ms / 1000, { call });
     if (failed) metrics.count("fleetcron_master_etcd_failures_total", { call });
   });
 }
 
-export function observeInto(metrics: Metrics, clock: Pick<Clock, "now">): Observe {
+export function observeInto(metrics: Metrics<MasterMetric>, clock: Pick<Clock, "now">): Observe {
   return {
     dispatched: (lagMs) => metrics.observe("fleetcron_master_dispatch_lag_seconds", lagMs / 1000),
     filed(records) {
@@ -56,7 +57,7 @@ export type ReadParts = {
 };
 
 /** Gauges of what is at hand. */
-export function readInto(metrics: Metrics, { about, views, isLeading, eventReaders }: ReadParts): void {
+export function readInto(metrics: Metrics<MasterMetric>, { about, views, isLeading, eventReaders }: ReadParts): void {
   metrics.onRead(() => {
     const { version, cluster } = about;
     metrics.set("fleetcron_master_info", { version, cluster, master: about.master() }, 1);

@@ -52,3 +52,5 @@ export const MASTER_METRICS = {
   fleetcron_master_notifications_total: { type: "counter", help: "Tries to deliver notifications (leader)", labels: ["result"] },
   fleetcron_master_notifications_waiting: { type: "gauge", help: "Deliveries that gather or are being tried (leader)" },
 } as const satisfies Record<string, MetricRow>;
+
+export type MasterMetric = keyof typeof MASTER_METRICS;

@@ -2,12 +2,13 @@
 import { asError } from "fleetcron-shared/base/errors";
 import { kindsOf } from "fleetcron-shared/model/channel";
 import type { RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
+import type { ExecutionRecord } from "fleetcron-shared/model/record";
+import { summaryOf } from "fleetcron-shared/model/record-summary";
 import type { Revision, WatchEvent } from "fleetcron-shared/store/kv";
 import type { MirrorDeps } from "fleetcron-shared/store/mirror";
 import type { View, ViewChange } from "fleetcron-shared/store/view";
 import { tryDecode } from "fleetcron-shared/wire/codec";
-import type { EventKind, RecordSummary } from "../http/event-schema.ts";
+import type { EventKind } from "../http/event-schema.ts";
 import type { NodeEntry } from "../views.ts";
 import { createEventFeed, type EventFeed, type FeedChange } from "./event-feed.ts";
 import { runSummary } from "./find-run.ts";
@@ -119,7 +120,7 @@ export function openEvents(deps: EventDeps): Events {
       // Records are deleted by age: that is no news.
       if (event.type === "delete") return undefined;
       const record = tryDecode<ExecutionRecord>(event.kv.key, event.kv.value);
-      const summary = record === undefined ? undefined : recordSummary(record);
+      const summary = record === undefined ? undefined : summaryOf(record);
       return summary && { kind: "record", key: summary.id, group: summary.group, value: () => summary };
     }),
     fromTail(keys.runs, revision, (event) => {
@@ -157,20 +158,4 @@ export function openEvents(deps: EventDeps): Events {
 
 function isThere<T>(value: T | undefined): value is T {
   return value !== undefined;
-}
-
-function recordSummary(record: ExecutionRecord): RecordSummary {
-  const { id, execution, attempt, finalAttempt, success, ruleId, dueAt, orderId, runId, taskId, beginTime, endTime, durationMs } = record;
-  return {
-    ...{ id, execution, group: record.jobGroup, job: record.jobId, node: record.nodeId, attempt, finalAttempt, success },
-    outcome: outcomeWord(record.outcome),
-    ...(ruleId === undefined ? {} : { ruleId }),
-    ...(dueAt === undefined ? {} : { dueAt }),
-    ...(orderId === undefined ? {} : { orderId }),
-    ...(runId === undefined ? {} : { runId }),
-    ...(taskId === undefined ? {} : { taskId }),
-    ...(beginTime === undefined ? {} : { beginTime }),
-    endTime,
-    ...(durationMs === undefined ? {} : { durationMs }),
-  };
 }

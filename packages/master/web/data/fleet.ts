@@ -1,12 +1,18 @@
 /** All that the console holds of the cluster: one collection per kind, fed by the stream of live changes. */
+
+import { summaryOf } from "fleetcron-shared/model/record-summary";
 import type { ApiClient } from "../../src/client/api.ts";
 import type { LiveEvent } from "../../src/client/events.ts";
-import { summaryOf } from "../../src/client/record-summary.ts";
 import type { WebClock } from "../base/clock.ts";
 import { type Collection, createCollection } from "./collection.ts";
 import type { Channel, Execution, Info, Job, JobRef, Node, Pipeline, RunSummary } from "./types.ts";
 
 export type RecordSummary = ReturnType<typeof summaryOf>;
+/** The node, and the host that it went to. */
+export function placeOf({ node, host }: Pick<RecordSummary, "node" | "host">): string {
+  return host === undefined ? node : `${node} → ${host}`;
+}
+
 type Page<T> = { readonly items: readonly T[]; readonly next?: string | undefined };
 
 export type Change = Exclude<LiveEvent, { start: unknown }>;

@@ -1,7 +1,8 @@
 /** One execution: its attempts, how they ended, and what they wrote. */
+
+import { summaryOf } from "fleetcron-shared/model/record-summary";
 import { useState } from "preact/hooks";
 import { problemView } from "../../src/client/problem.ts";
-import { summaryOf } from "../../src/client/record-summary.ts";
 import { bytes } from "../base/format.ts";
 import { href } from "../base/router.ts";
 import { act, useApp, useWho } from "../data/context.ts";

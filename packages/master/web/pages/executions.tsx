@@ -3,6 +3,7 @@ import { useMemo } from "preact/hooks";
 import { href } from "../base/router.ts";
 import { useApp } from "../data/context.ts";
 import { matchesWords } from "../data/filter.ts";
+import { placeOf } from "../data/fleet.ts";
 import { useList } from "../data/list.ts";
 import { type Column, Rows } from "../parts/rows.tsx";
 import { Ago, Badge, Empty, Failure, Loading, Outcome, Span } from "../parts/small.tsx";
@@ -40,12 +41,12 @@ export function Executions() {
     }));
     live.sort((a, b) => ((a.startedAt ?? "") < (b.startedAt ?? "") ? 1 : -1));
     const ended = records.items
-      .map(({ execution, group, job, node, attempt, beginTime, endTime, outcome, success, durationMs }): Row => {
+      .map(({ execution, group, job, node, host, attempt, beginTime, endTime, outcome, success, durationMs }): Row => {
         return {
           id: execution,
           group,
           job,
-          node,
+          node: placeOf({ node, ...(host === undefined ? {} : { host }) }),
           attempt,
           isRunning: false,
           outcome,

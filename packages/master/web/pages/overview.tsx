@@ -4,6 +4,7 @@ import type { ComponentChildren } from "preact";
 import { href } from "../base/router.ts";
 import { useApp } from "../data/context.ts";
 import { useFetched } from "../data/fetched.ts";
+import { placeOf } from "../data/fleet.ts";
 import { useList } from "../data/list.ts";
 import { Ago, Badge, Card, Empty, Failure, JobLink, Loading, Outcome, Span, Time } from "../parts/small.tsx";
 
@@ -106,7 +107,7 @@ function Wrong() {
               <a href={href(["executions", record.execution], { job: `${record.group}/${record.job}` })}>
                 {record.group}/{record.job}
               </a>{" "}
-              <Outcome outcome={record.outcome} success={false} /> <span class="dim">{record.node}</span> <Ago at={record.endTime} />
+              <Outcome outcome={record.outcome} success={false} /> <span class="dim">{placeOf(record)}</span> <Ago at={record.endTime} />
             </li>
           ))}
         </ul>

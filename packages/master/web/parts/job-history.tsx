@@ -1,10 +1,11 @@
 /** What became of a job: how long its attempts took, and every record. */
+
+import { summaryOf } from "fleetcron-shared/model/record-summary";
 import { useEffect, useMemo, useState } from "preact/hooks";
-import { summaryOf } from "../../src/client/record-summary.ts";
 import { href } from "../base/router.ts";
 import { useApp } from "../data/context.ts";
 import { useFetched } from "../data/fetched.ts";
-import type { RecordSummary } from "../data/fleet.ts";
+import { placeOf, type RecordSummary } from "../data/fleet.ts";
 import { useTouches } from "../data/touches.ts";
 import type { Job } from "../data/types.ts";
 import { DurationChart } from "./duration-chart.tsx";
@@ -48,7 +49,7 @@ export function JobHistory({ job }: { job: Job }) {
       ),
     },
     { title: t("record.outcome"), cell: (record) => <Outcome outcome={record.outcome} success={record.success} /> },
-    { title: t("record.node"), cell: (record) => record.node },
+    { title: t("record.node"), cell: placeOf },
     { title: t("record.due"), class: "large", cell: (record) => <Time at={record.dueAt} /> },
     { title: t("record.took"), cell: (record) => <Span ms={record.durationMs} /> },
     { title: t("record.attempt"), class: "large", cell: (record) => record.attempt },
@@ -57,7 +58,7 @@ export function JobHistory({ job }: { job: Job }) {
   return (
     <>
       <Card title={t("job.durations")}>
-        <DurationChart records={items} />
+        <DurationChart records={items.filter(({ partOf }) => partOf === undefined)} />
       </Card>
       <Card
         title={t("job.records")}

@@ -67,14 +67,18 @@ const task = fields({
   ignoreFailed: flag().describe("true: a failure counts as done.").exactOptional(),
   dryRun: flag().describe("true: everything up to the start, and no start.").exactOptional(),
   audit: fields({
-    auditors: list(person, "ids", { min: 1, max: 100 }).describe("Who may decide: ids of access tokens, or `oidc:NAME` for users of the login provider."),
+    auditors: list(person, "ids", { min: 1, max: 100 }).describe(
+      "Who may decide: ids of access tokens, or `oidc:NAME` for users of the login provider.",
+    ),
     ...decision,
     timeout: decisionTimeout,
   })
     .describe("Somebody must approve before it starts.")
     .exactOptional(),
   confirm: fields({
-    checkers: list(person, "ids", { min: 1, max: 100 }).describe("Who may decide: ids of access tokens, or `oidc:NAME` for users of the login provider."),
+    checkers: list(person, "ids", { min: 1, max: 100 }).describe(
+      "Who may decide: ids of access tokens, or `oidc:NAME` for users of the login provider.",
+    ),
     ...decision,
     timeout: decisionTimeout,
   })

@@ -1,29 +1,27 @@
-/** The metrics of the table as objects of prom-client, beside what it tells of the process (CPU, memory, event loop, garbage collection). */
-import type { MetricRow } from "fleetcron-shared/base/metric-row";
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
-import { AGENT_METRICS } from "./table.ts";
+/** The metrics of a program's table as objects of prom-client, beside what it tells of the process (CPU, memory, event loop, garbage collection). */
 
-type Rows = typeof AGENT_METRICS;
-export type MetricName = keyof Rows;
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from "prom-client";
+import type { MetricRow } from "../base/metric-row.ts";
+
 export type Labels = Readonly<Record<string, string>>;
 
-export type Metrics = {
-  count(name: MetricName, labels?: Labels, by?: number): void;
-  set(name: MetricName, labels: Labels, value: number): void;
-  observe(name: MetricName, seconds: number, labels?: Labels): void;
+export type Metrics<Name extends string> = {
+  count(name: Name, labels?: Labels, by?: number): void;
+  set(name: Name, labels: Labels, value: number): void;
+  observe(name: Name, seconds: number, labels?: Labels): void;
   /** Called before each reading: for gauges of what is at hand. */
   onRead(fn: () => void): void;
   readonly contentType: string;
   text(): Promise<string>;
 };
 
-export function createMetrics(): Metrics {
+export function createMetrics<Name extends string>(table: Readonly<Record<Name, MetricRow>>): Metrics<Name> {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const counters = new Map<string, Counter>();
   const gauges = new Map<string, Gauge>();
   const histograms = new Map<string, Histogram>();
-  for (const [name, row] of Object.entries<MetricRow>(AGENT_METRICS)) {
+  for (const [name, row] of Object.entries<MetricRow>(table)) {
     const common = { name, help: row.help, labelNames: [...(row.labels ?? [])], registers: [registry] };
     if (row.type === "counter") counters.set(name, new Counter(common));
     else if (row.type === "gauge") gauges.set(name, new Gauge(common));
