@@ -65,6 +65,7 @@ export function sshBench(): SshBench {
   writeFileSync(authorized, "", { mode: 0o600 });
   const { username: user } = userInfo();
   const servers: Sshd[] = [];
+  let count = 0;
   const bench: SshBench = {
     folder: temp.path,
     home,
@@ -83,7 +84,7 @@ export function sshBench(): SshBench {
         appendFileSync(knownHosts, `${port === 22 ? address : `[${address}]:${port}`} ${key}\n`, { mode: 0o600 });
     },
     async start(options = {}) {
-      const sshd = await startSshd(temp.file(`sshd-${servers.length}`), authorized, user, options);
+      const sshd = await startSshd(temp.file(`sshd-${++count}`), authorized, user, options);
       servers.push(sshd);
       if (options.isKnown !== false && options.keysOf === undefined) bench.trust(sshd);
       return sshd;
