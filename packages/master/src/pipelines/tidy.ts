@@ -19,6 +19,8 @@ import { scanPrefix } from "../ops/scan.ts";
 const A_PASS = 40;
 /** From one visit of all pipelines to the next. */
 export const TOUR_MS = 600_000;
+/** From one look at runs that wait for the history to the next. */
+const HELD_MS = 2000;
 
 type Pipeline = { readonly group: string; readonly pipeline: string };
 
@@ -32,6 +34,18 @@ export function startTidier(deps: LeaderDeps): Tidier {
   const due = new Map<string, Pipeline>();
   let nextTourMs = clock.mono();
   let disarm = () => {};
+  /** Pipelines with runs that must not go before the history has them. */
+  const held = new Map<string, Pipeline>();
+  let disarmHeld = () => {};
+
+  function lookAgain(): void {
+    disarmHeld();
+    disarmHeld = clock.after(HELD_MS, () => {
+      for (const [key, of] of held) due.set(key, of);
+      held.clear();
+      loop.kick();
+    });
+  }
 
   /** Jumps from pipeline to pipeline through the runs. */
   async function visitAll(signal: AbortSignal): Promise<void> {
@@ -55,12 +69,14 @@ export function startTidier(deps: LeaderDeps): Tidier {
       if (signal.aborted) return;
       const retain = views.pipelines.get(key)?.stored.spec.retain;
       due.delete(key);
-      const hasMore = await tidyRuns(deps, of, retain).catch((error: unknown) => {
+      const left = await tidyRuns(deps, of, retain).catch((error: unknown) => {
         due.set(key, of);
         throw error;
       });
-      if (hasMore) due.set(key, of);
+      if (left === "more") due.set(key, of);
+      if (left === "held") held.set(key, of);
     }
+    if (held.size > 0) lookAgain();
   }
 
   const loop = startLoop(deps, deps.term.ended, round);
@@ -71,19 +87,19 @@ export function startTidier(deps: LeaderDeps): Tidier {
       loop.kick();
     },
     async stop() {
-      disarm();
       await loop.stop();
       disarm();
+      disarmHeld();
     },
   };
 }
 
-/** Whether there may be more to delete. */
+/** Whether there may be more to delete: at once, or when the history has it. */
 async function tidyRuns(
   deps: Pick<LeaderDeps, "kv" | "keys" | "clock" | "term" | "passPoint" | "hold">,
   of: Pipeline,
   retain: PipelineSpec["retain"],
-): Promise<boolean> {
+): Promise<"none" | "more" | "held"> {
   const { kv, keys, clock } = deps;
   const count = retain?.count ?? PLAN_DEFAULTS.retain.count;
   const ageMs = (retain?.age === undefined ? undefined : parseDuration(retain.age)) ?? PLAN_DEFAULTS.retain.ageMs;
@@ -93,19 +109,23 @@ async function tidyRuns(
   const isOld = (key: string) => (idTimeMs(idOf(key)) ?? Number.POSITIVE_INFINITY) < before;
   const first = await kv.range({ ...prefixRange(prefix), limit: 1, keysOnly: true });
   let beyond = first.count - count;
-  if (beyond <= 0 && !first.kvs.some(({ key }) => isOld(key))) return false;
+  if (beyond <= 0 && !first.kvs.some(({ key }) => isOld(key))) return "none";
   let spare = beyond - (deps.hold?.maxRuns ?? 0);
   let deleted = 0;
+  let left: "none" | "held" = "none";
   for await (const entry of scanPrefix(kv, prefix)) {
     const isBeyond = beyond > 0;
     beyond -= 1;
-    if (!isBeyond && !isOld(entry.key)) return false;
+    if (!isBeyond && !isOld(entry.key)) return left;
     const run = tryDecode<RunDocument>(entry.key, entry.value);
     const isOver = run === undefined || (isRunEnd(run.state) && (isBeyond || (fromIso(run.endedAt ?? "") ?? 0) < before));
     if (!isOver) continue;
     if (deps.hold?.isArchived(entry.modRevision) === false) {
       // What is not in the history yet waits, as far as there is room; the oldest go first.
-      if (spare <= 0) continue;
+      if (spare <= 0) {
+        left = "held";
+        continue;
+      }
       spare -= 1;
       deps.hold.letGoRun(run?.id ?? entry.key);
     }
@@ -115,7 +135,7 @@ async function tidyRuns(
     ];
     await leaderStep(deps, "tidy", { if: [unchanged(entry.key, entry.modRevision)], then });
     deleted += 1;
-    if (deleted === A_PASS) return true;
+    if (deleted === A_PASS) return "more";
   }
-  return false;
+  return left;
 }
