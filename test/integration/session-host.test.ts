@@ -84,12 +84,15 @@ test("timeout, kill and a deadline that passes end a call that is never answered
   await using bench = await supervisorBench();
   await using target = await startHttpTarget(() => "never");
   const start = (more: Partial<SessionStart>) => bench.supervisor.start(call(bench, { url: target.url }, more));
-  const timeout = start({ timeoutMs: 300 });
+  // The runner is loaded with the first call.
+  await using ready = await startHttpTarget(() => ({ status: 200 }));
+  await bench.supervisor.start(call(bench, { url: ready.url })).ended;
+  const timeout = start({ timeoutMs: 3000 });
   const killed = start({});
-  const alone = start({ deadlineMono: systemClock.mono() + 1500 });
+  const alone = start({ deadlineMono: systemClock.mono() + 5000 });
   await until("all are called", () => target.received.length === 3);
   killed.kill("ann", "no longer needed");
-  t.deepEqual((await timeout.ended).outcome, { type: "timeout", afterMs: 300 });
+  t.deepEqual((await timeout.ended).outcome, { type: "timeout", afterMs: 3000 });
   t.deepEqual((await killed.ended).outcome, { type: "killed", by: "ann", reason: "no longer needed" });
   t.deepEqual((await alone.ended).outcome, { type: "lockLost" });
 });

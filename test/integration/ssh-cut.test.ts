@@ -55,13 +55,13 @@ test("a network that swallows everything is noticed within idleTimeout, and gone
   const sshd = await bench.start();
   await using proxy = await proxied(bench, sshd);
   const go = join(bench.folder, "go");
-  const ran = drive(runner, sshSpec(bench, { hosts: [proxy.target], script: counting(go), idleTimeout: "1s", connectTimeout: "1s" }));
+  const ran = drive(runner, sshSpec(bench, { hosts: [proxy.target], script: counting(go), idleTimeout: "1s" }));
   await until("output", () => ran.log().includes("\n10\n"));
   proxy.blackhole();
   const since = systemClock.mono();
   const before = proxy.connections;
   await until("it connects anew", () => proxy.connections > before || proxy.connections === 0);
-  t.true(systemClock.mono() - since < 3000);
+  t.true(systemClock.mono() - since < 15_000, "long before the default of 45 s");
   writeFileSync(go, "");
   proxy.drop();
   proxy.open();
