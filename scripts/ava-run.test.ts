@@ -1,5 +1,5 @@
 import test from "ava";
-import { createTapReader } from "./ava-run.ts";
+import { createTapReader, fileOf } from "./ava-run.ts";
 
 /** What the reader makes of ava's output and exit code. */
 function read(tap: string, exitCode: number): string {
@@ -29,4 +29,20 @@ test("a failure is shown with its details, a pass with its title", (t) => {
     reader.line(line),
   );
   t.deepEqual(shown, [undefined, "✔ a", "✘ b", "  ---", "    name: X", "  ...", undefined, undefined]);
+});
+
+test("the file of a failed test is found by its title, the longest path wins", (t) => {
+  const files = ["test/integration/agent.test.ts", "test/integration/agent/start.test.ts", "scripts/docs.test.ts"];
+  t.is(fileOf("test › integration › agent › a › b", files), "test/integration/agent.test.ts");
+  t.is(fileOf("test › integration › agent › start › a", files), "test/integration/agent/start.test.ts");
+  t.is(fileOf("Error: something outside the tests", files), undefined);
+});
+
+test("the details of failures are kept for the end", (t) => {
+  const reader = createTapReader();
+  for (const line of ["not ok 1 - a", "  ---", "  ...", "ok 2 - b", "not ok 3 - c", "1..3"]) reader.line(line);
+  t.deepEqual(reader.end(1).failures, [
+    { title: "a", details: ["  ---", "  ..."] },
+    { title: "c", details: [] },
+  ]);
 });
