@@ -76,6 +76,8 @@ test("no due second runs twice, none is silent", async (t) => {
   });
   const runs = readEvidence(file);
   const inWindow = (due: string) => Date.parse(due) >= fromMs && Date.parse(due) <= untilMs;
+  const missingOf = (name: string, periodMs: number) =>
+    withoutRun(runs, name, periodMs, fromMs, untilMs).filter((due) => !isOverlap(wordsFor(verdicts.get(name) ?? [], due)));
   t.deepEqual(duplicates(runs.filter((run) => run.job !== "rerun")), []);
   t.deepEqual(overlaps(runs.filter((run) => ["alone1", "alone2", "long"].includes(run.job))), []);
   for (const [name, periodMs] of [
@@ -84,12 +86,14 @@ test("no due second runs twice, none is silent", async (t) => {
     ["alone1", 1000],
     ["alone2", 2000],
   ] as const) {
-    const missing = withoutRun(runs, name, periodMs, fromMs, untilMs);
+    const missing = missingOf(name, periodMs);
     const words = missing.map((due) => wordsFor(verdicts.get(name) ?? [], due));
     t.true(missing.length <= KILLS, `${name}: ${missing.map((due, index) => `${due} ${words[index]}`).join("; ")}`);
     for (const word of words) t.regex(word, /^lost/);
+    const ran = runs.filter((run) => run.job === name && inWindow(run.due)).length;
+    t.true(ran > RUN_MS / periodMs / 2, `${name} ran ${ran} times, most of its ticks`);
   }
-  t.deepEqual(withoutRun(runs, "rerun", 1000, fromMs, untilMs), [], "with onNodeLost: rerun nothing is missing");
+  t.deepEqual(missingOf("rerun", 1000), [], "with onNodeLost: rerun nothing is missing");
   t.true(runs.filter((run) => run.job === "long" && inWindow(run.due)).length > 50);
   const late = (verdicts.get("int1") ?? []).filter((record) => (record.skewMs ?? 0) > 1000).length;
   t.log(`${runs.length} runs, ${late} of int1 more than a second late`);
@@ -100,6 +104,11 @@ async function allRecords(
   read: (key: string) => Promise<ExecutionRecord[]>,
 ): Promise<Map<string, ExecutionRecord[]>> {
   return new Map(await Promise.all(names.map(async (name) => [name, await read(`t/${name}`)] as const)));
+}
+
+/** On a slow machine a run may last into the next tick, which is then skipped as the job asks for. */
+function isOverlap(words: string): boolean {
+  return /^skipped:overlap [^,]*$/.test(words);
 }
 
 /** Due ticks that no record speaks of. */

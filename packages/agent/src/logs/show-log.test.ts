@@ -71,6 +71,27 @@ test("any bytes come through a chunk as they were, under 64 KiB of value", (t) =
   }
 });
 
+test("a line is found, by what may be seen of it", async (t) => {
+  using it = bench(undefined, ["geheim"]);
+  writeFileSync(it.log(), "one geheim\ntwo\none\n");
+  const find = async (text: string, from: number, up: boolean) => {
+    it.chunks.length = 0;
+    await it.show({ find: { text, up }, from });
+    const last = it.chunks.at(-1);
+    t.deepEqual([textOf(it.chunks), last?.end, last?.size], ["", "part", 19]);
+    return last?.found === true && last.from;
+  };
+  t.is(await find("ONE", 0, false), 0);
+  t.is(await find("one", 1, false), 15);
+  t.is(await find("one", 15, true), 0);
+  t.is(await find("three", 0, false), false);
+  t.is(await find("geheim", 0, false), false, "a secret is not found either");
+  t.is(await find("******", 0, false), 0);
+  it.chunks.length = 0;
+  await it.show({ find: { text: "one", up: false }, attempt: 2 });
+  t.like(it.chunks.at(-1), { gone: true, end: "part" });
+});
+
 test("a part: from an offset, by lines, by bytes; then its end with the size", async (t) => {
   using it = bench(undefined);
   writeFileSync(it.log(), "one\ntwo\nthree\nfour");

@@ -5,10 +5,12 @@
 import { join } from "node:path";
 import type { Clock } from "fleetcron-shared/base/clock";
 import type { LogChunk, LogOrder } from "fleetcron-shared/model/facts";
-import { CHUNK_BYTES, packBytes, unfinishedBytes } from "fleetcron-shared/wire/log-chunk";
+import { CHUNK_BYTES, packBytes } from "fleetcron-shared/wire/log-chunk";
+import { findLine } from "fleetcron-shared/wire/log-find";
 import type { Budget, ChunkWriter } from "./chunk-writer.ts";
+import { readMasked } from "./masked-read.ts";
 import type { Masker } from "./masker.ts";
-import { afterLines, type LogReader, openLogReader, type Piece, startOfTail } from "./reader.ts";
+import { afterLines, type LogReader, openLogReader, startOfTail } from "./reader.ts";
 
 /** A followed log is looked at so often. */
 const POLL_MS = 100;
@@ -40,6 +42,8 @@ type Mark = Pick<LogChunk, "gone" | "end" | "skipped">;
 /** Resolves when all is shown, or nobody wants it any more. */
 export async function showLog(deps: ShowDeps, order: LogOrder, put: ChunkWriter, signal: AbortSignal): Promise<void> {
   const active = deps.activeOf(order.execution);
+  if (order.find !== undefined)
+    return tellWhere(deps, { ...order, find: order.find, attempt: order.attempt ?? active?.attempt ?? 1 }, put, signal);
   const showing: Showing = { deps, order, put, signal, active };
   const first = order.attempt ?? (active === undefined ? 1 : active.attempt + (active.state === "waiting" && order.follow ? 1 : 0));
   for (let attempt = first; ; attempt++) {
@@ -121,28 +125,6 @@ async function showFile(
   return undefined;
 }
 
-/** Bytes ready to be shown: masked, and without what may turn out to be the beginning of a secret or is half a character, unless nothing more comes. */
-async function readMasked(masker: Masker | undefined, log: LogReader, at: number, length: number, mayGrow: boolean): Promise<Piece> {
-  if (length === 0) return { from: at, bytes: Buffer.alloc(0) };
-  const reach = masker === undefined ? 0 : masker.longest - 1;
-  const piece = await log.read(at, length + reach);
-  let { bytes } = piece;
-  if (masker !== undefined) {
-    const start = Math.max(0, piece.from - reach);
-    const before = start === piece.from ? undefined : await log.read(start, piece.from - start);
-    const prefix = before !== undefined && before.from + before.bytes.length === piece.from ? before.bytes : Buffer.alloc(0);
-    const window = Buffer.concat([prefix, bytes]);
-    const open = mayGrow && bytes.length < length + reach ? masker.open(window) : 0;
-    bytes = masker.mask(window).subarray(prefix.length, Math.max(prefix.length, window.length - open));
-  }
-  bytes = bytes.subarray(0, length);
-  const unfinished = unfinishedBytes(bytes);
-  return {
-    from: piece.from,
-    bytes: (mayGrow || length === CHUNK_BYTES) && unfinished < bytes.length ? bytes.subarray(0, bytes.length - unfinished) : bytes,
-  };
-}
-
 /** The beginning of a line at or shortly after `offset`. */
 async function lineStart(log: LogReader, offset: number): Promise<number> {
   const { from, bytes } = await log.read(offset, CHUNK_BYTES / 4);
@@ -152,6 +134,28 @@ async function lineStart(log: LogReader, offset: number): Promise<number> {
 
 function mark({ put }: Showing, attempt: number, shown: Shown, marks: Mark): Promise<boolean> {
   return put({ attempt, from: shown.at, to: shown.at, size: shown.size, ...marks });
+}
+
+/** Answers an order to find a line. */
+async function tellWhere(
+  deps: ShowDeps,
+  order: LogOrder & { readonly attempt: number; readonly find: NonNullable<LogOrder["find"]> },
+  put: ChunkWriter,
+  signal: AbortSignal,
+): Promise<void> {
+  const { attempt, from = 0, find } = order;
+  const on = isOn(deps.activeOf(order.execution), attempt);
+  const path = join(deps.execDir, `${order.execution}-${attempt}`);
+  await using log = await openLogReader(`${path}.log`);
+  const size = (await log?.size()) ?? 0;
+  if (log === undefined)
+    return void (await put({ attempt, from: 0, to: 0, size, ...(on ? { found: false } : { gone: true }), end: "part" }));
+  // A gigabyte takes seconds: whoever waits is told at once that somebody is there.
+  if (!(await put({ attempt, from: 0, to: 0, size }))) return;
+  const masker = deps.maskerOf(path);
+  const source = { size, read: (offset: number, length: number) => readMasked(masker, log, offset, length, on) };
+  const at = await findLine(source, { ...find, from }, signal);
+  if (!signal.aborted) await put({ attempt, from: at ?? size, to: at ?? size, size, found: at !== undefined, end: "part" });
 }
 
 /** Whether the attempt may still write. */

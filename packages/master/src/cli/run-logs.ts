@@ -14,6 +14,7 @@ export type LogOptions = {
   readonly tail?: number;
   readonly attempt?: number;
   readonly from?: number;
+  readonly find?: string;
   readonly raw?: boolean;
 };
 
@@ -21,22 +22,39 @@ export type LogOptions = {
 const PATIENCE_MS = 60_000;
 const RETRY_MS = 500;
 
-export async function showLogs(context: Context, id: string, options: LogOptions): Promise<void> {
+export async function showLogs(context: Context, id: string, asked: LogOptions): Promise<void> {
   const execution = parseId(id, "an execution");
   const clash =
-    options.tail !== undefined && options.from !== undefined
+    asked.tail !== undefined && asked.from !== undefined
       ? "--tail and --from"
-      : options.tail !== undefined && options.head !== undefined
-        ? "--tail and --head"
-        : options.follow === true && options.head !== undefined
-          ? "--follow and --head"
-          : undefined;
+      : asked.tail !== undefined && asked.find !== undefined
+        ? "--tail and --find"
+        : asked.tail !== undefined && asked.head !== undefined
+          ? "--tail and --head"
+          : asked.follow === true && asked.head !== undefined
+            ? "--follow and --head"
+            : undefined;
   if (clash !== undefined) throw new AppError("input/usage", `${clash} exclude each other`);
   const api = await context.api();
+  const options = asked.find === undefined ? asked : await findIn(api, execution, { ...asked, find: asked.find });
   const print = createPrinter(context, options.raw === true);
   if (options.follow === true) await follow(context, api, execution, options, print);
   else await printParts(context, api, execution, options, print);
   print.end();
+}
+
+/** The options with the place of the line. */
+async function findIn(api: ApiClient, execution: string, options: LogOptions & { readonly find: string }): Promise<LogOptions> {
+  const { find, from = 0, attempt } = options;
+  if (find === "" || find.length > 1000) throw new AppError("input/usage", "--find takes a text of 1 to 1000 characters");
+  const found = await api.searchLog(execution, { text: find, from, ...(attempt === undefined ? {} : { attempt }) });
+  if (found.offset === null) {
+    const where = from === 0 ? "" : ` from byte ${from} on`;
+    throw new AppError("log/no-such-line", `no line of the log of execution ${execution}${where} holds ${JSON.stringify(find)}`, {
+      hint: `${humanBytes(found.size)} were searched, of attempt ${found.attempt}; --attempt names another one`,
+    });
+  }
+  return { ...options, attempt: found.attempt, from: found.offset };
 }
 
 /** Part by part up to what was written when it began. */

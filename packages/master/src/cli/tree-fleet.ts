@@ -28,6 +28,7 @@ export function addFleetCommands(program: Command, context: Context): void {
     .option("--tail <lines>", "only the last lines (and what follows)", count("--tail", 0, 10_000_000))
     .option("--head <lines>", "only the first lines", count("--head", 1, 10_000_000))
     .option("--from <offset>", "begin at this byte of what was written", count("--from", 0, 999_999_999_999))
+    .option("--find <text>", "begin at the first line (from --from on) that holds this text; letters of either case are the same")
     .option("--attempt <number>", "of this attempt; default: the newest", count("--attempt", 1, 1_000_000))
     .option("--raw", "let everything pass to the terminal, not just colours")
     .action(async (id: string, options: LogOptions) => (await import("./run-logs.ts")).showLogs(context, id, options));

@@ -4,12 +4,13 @@ import type * as Access from "../http/access-schema.ts";
 import type * as Api from "../http/api-schema.ts";
 import type * as ChannelApi from "../http/api-schema-channels.ts";
 import type * as Global from "../http/global-schema.ts";
-import type { LogFollowQuery, LogQuery } from "../http/log-schema.ts";
+import type { LogFollowQuery, LogQuery, LogSearchQuery } from "../http/log-schema.ts";
 import type * as Nodes from "../http/node-schema.ts";
 import type * as Pipelines from "../http/pipeline-schema.ts";
 import type * as Secret from "../http/secret-schema.ts";
 import type * as Timeline from "../http/timeline-schema.ts";
 import type { JobRef } from "../job-ref.ts";
+import { searchLog } from "./log-bytes.ts";
 import { fetchLog, followLog, type LogEvents } from "./logs.ts";
 import type { Query, Rest } from "./rest.ts";
 
@@ -97,6 +98,7 @@ export function createApiClient(rest: Rest) {
     executions: (query: Api.ExecutionListQuery) => get<Api.ExecutionPage>("/executions", query),
     execution: (id: string, job?: string) => get<Api.ExecutionDetail>(`/executions/${part(id)}`, { job }),
     log: (id: string, query: LogQuery) => fetchLog(rest, id, query),
+    searchLog: (id: string, query: LogSearchQuery) => searchLog(rest, id, query),
     /** `lastId`: of the last event that was seen, to go on behind it. */
     followLog: (id: string, query: LogFollowQuery, lastId: string | undefined, signal: AbortSignal): LogEvents =>
       followLog(rest, id, query, lastId, signal),

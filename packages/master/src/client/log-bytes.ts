@@ -1,6 +1,6 @@
 /** The logs of executions over HTTP, for programs and browsers: a part with its place, and events as they come. A connection that breaks is `server/unreachable`. */
 import { AppError, asError } from "fleetcron-shared/base/errors";
-import type { LogEventData, LogFollowQuery, LogPart, LogQuery } from "../http/log-schema.ts";
+import type { LogEventData, LogFollowQuery, LogPart, LogQuery, LogSearchQuery, LogSearchResult } from "../http/log-schema.ts";
 import { eventError, type Query, type Rest } from "./rest.ts";
 import { readServerEvents } from "./server-events.ts";
 
@@ -10,6 +10,9 @@ export type LogBytesEvent = LogEventData & {
   readonly id: string | undefined;
   readonly bytes: Uint8Array;
 };
+
+/** A node reads some hundred megabytes a second. */
+const SEARCH_MS = 120_000;
 
 const path = (execution: string) => `/api/v1/executions/${encodeURIComponent(execution)}/log`;
 
@@ -29,6 +32,12 @@ export async function fetchLogBytes(rest: Rest, execution: string, query: LogQue
     skipped: number("skipped"),
     bytes,
   };
+}
+
+export async function searchLog(rest: Rest, execution: string, query: LogSearchQuery, signal?: AbortSignal): Promise<LogSearchResult> {
+  const abort = signal === undefined ? {} : { signal };
+  const response = await rest.open(`${path(execution)}/search`, { query: query as Query, timeoutMs: SEARCH_MS, ...abort });
+  return (await response.json()) as LogSearchResult;
 }
 
 /** `lastId`: of the last event that was seen. Ends after the event `end`; throws what the master reports, and `server/unreachable` when the connection ends before. */

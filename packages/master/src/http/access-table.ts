@@ -64,6 +64,7 @@ export const ACCESS: Readonly<Record<string, Need>> = {
   "GET /executions/:execution": viewer("groups"),
   "POST /executions/:execution/kill": operator("groups"),
   "GET /executions/:execution/log": viewer("groups"),
+  "GET /executions/:execution/log/search": viewer("groups"),
   "GET /executions/:execution/log/follow": viewer("groups"),
 
   "GET /secrets": viewer("groups"),

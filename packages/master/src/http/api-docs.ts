@@ -91,6 +91,7 @@ export const ROUTE_DOCS: Readonly<Record<string, RouteDoc>> = {
     gives: "application/octet-stream",
     codes: LOG,
   },
+  "GET /api/v1/executions/:execution/log/search": { summary: "Find a line with a text in the output of an execution", codes: LOG },
   "GET /api/v1/executions/:execution/log/follow": {
     summary: "The output of an execution as it comes, as server-sent events",
     gives: "text/event-stream",

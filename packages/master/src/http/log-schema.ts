@@ -28,6 +28,20 @@ export const LogFollowQuery = z
   .strictObject({ job: jobKey.optional(), attempt, from: offset.optional(), tail: lineCount.optional() })
   .refine(({ from, tail }) => from === undefined || tail === undefined, { error: "from and tail exclude each other" });
 export type LogFollowQuery = z.input<typeof LogFollowQuery>;
+export const LogSearchQuery = z.strictObject({
+  job: jobKey.optional().describe("group/id; naming it saves the search for it"),
+  attempt,
+  text: z.string().min(1).max(1000).describe("what the line holds; letters of either case are the same, colours are left out"),
+  from: offset.default(0).describe("`down`: only lines that begin at this offset or later; `up`: only lines that begin before it"),
+  direction: z.enum(["down", "up"]).default("down").describe("the first such line, or with `up` the last one"),
+});
+export type LogSearchQuery = z.input<typeof LogSearchQuery>;
+export const LogSearchResult = z.object({
+  attempt: z.number().int(),
+  size: z.number().int().describe("what the process had written by then"),
+  offset: z.number().int().nullable().describe("where the line begins; null: there is none"),
+});
+export type LogSearchResult = z.infer<typeof LogSearchResult>;
 export const LastEventIdHeaders = z.object({
   "last-event-id": z
     .string()

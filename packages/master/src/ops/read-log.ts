@@ -25,15 +25,22 @@ const TRIES = 5;
 export async function readLog(deps: ReadDeps, query: LogQuery, by: string, signal: AbortSignal): Promise<SourcedPart> {
   const place = await findLog(deps, query);
   if (place.record !== undefined && isWhole(place.record)) return partOfRecord(place.record, query);
+  return untilUnbroken(query.execution, async () => {
+    const part = await askNode(deps, place.node, { ...query, attempt: place.attempt }, by, signal);
+    if ("bytes" in part) return part;
+    return partOfRecord(place.record ?? (await awaitRecord(deps, query.execution, part.goneAttempt, place.job)), query);
+  });
+}
+
+/** Asks a node again when its stream breaks off. */
+export async function untilUnbroken<T>(execution: string, ask: () => Promise<T>): Promise<T> {
   for (let tries = 1; ; tries++) {
     try {
-      const part = await askNode(deps, place.node, { ...query, attempt: place.attempt }, by, signal);
-      if ("bytes" in part) return part;
-      return partOfRecord(place.record ?? (await awaitRecord(deps, query.execution, part.goneAttempt, place.job)), query);
+      return await ask();
     } catch (thrown) {
       if (!(thrown instanceof Interrupted)) throw thrown;
       if (tries === TRIES)
-        throw new AppError("log/no-answer", `the log of execution ${query.execution} broke off ${TRIES} times`, { cause: thrown });
+        throw new AppError("log/no-answer", `the log of execution ${execution} broke off ${TRIES} times`, { cause: thrown });
     }
   }
 }

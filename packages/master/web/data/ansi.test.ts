@@ -1,5 +1,6 @@
 import test from "ava";
-import { ansiPieces, plainText } from "./ansi.ts";
+import { plainText } from "fleetcron-shared/model/plain-text";
+import { ansiPieces } from "./ansi.ts";
 
 const E = "\u001b";
 const shown = (line: string) => ansiPieces(line).map(({ text, class: name }) => (name === "" ? text : `[${name}|${text}]`));

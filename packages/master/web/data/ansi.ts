@@ -2,6 +2,7 @@
  * Text of terminals as pieces with classes: colours and faces (SGR), what was overwritten after a carriage return or a backspace is gone, other control sequences
  * are left out. Pure; what comes out is only ever shown as text.
  */
+import { CONTROL_CHARACTERS, CONTROL_SEQUENCE, overwritten } from "fleetcron-shared/model/plain-text";
 
 export type Piece = { readonly text: string; readonly class: string; readonly color?: string; readonly background?: string };
 
@@ -16,21 +17,6 @@ const OFF: Readonly<Record<number, readonly string[]>> = {
   27: ["inverse"],
   29: ["struck"],
 };
-const ESCAPE = String.fromCharCode(27);
-/** CSI with its parameters, OSC up to its end, other two-character sequences. */
-const SEQUENCE = new RegExp(
-  `${ESCAPE}(?:\\[([0-9;:?<=>]*)[ -/]*([@-~])|\\][^${String.fromCharCode(7)}${ESCAPE}]*(?:${String.fromCharCode(7)}|${ESCAPE}\\\\)?|[ -/]*[0-~])`,
-  "g",
-);
-const CONTROLS = new RegExp(
-  `[${String.fromCharCode(0)}-${String.fromCharCode(8)}${String.fromCharCode(11)}-${String.fromCharCode(31)}${String.fromCharCode(127)}]`,
-  "g",
-);
-
-/** The line without anything that is not text. */
-export function plainText(line: string): string {
-  return overwritten(line).replace(SEQUENCE, "").replace(CONTROLS, "");
-}
 
 /** Each line begins plain: a log is read from anywhere. */
 export function ansiPieces(line: string): Piece[] {
@@ -39,22 +25,16 @@ export function ansiPieces(line: string): Piece[] {
   let style = PLAIN;
   let from = 0;
   const take = (to: number) => {
-    const piece = text.slice(from, to).replace(CONTROLS, "");
+    const piece = text.slice(from, to).replace(CONTROL_CHARACTERS, "");
     if (piece !== "") pieces.push(pieceOf(piece, style));
   };
-  for (const match of text.matchAll(SEQUENCE)) {
+  for (const match of text.matchAll(CONTROL_SEQUENCE)) {
     take(match.index);
     from = match.index + match[0].length;
     if (match[2] === "m") style = restyled(style, match[1] ?? "");
   }
   take(text.length);
   return pieces;
-}
-
-/** What a terminal would show at the end: progress bars write over themselves. */
-function overwritten(line: string): string {
-  const ended = line.replace(/\r+$/, "");
-  return ended.slice(ended.lastIndexOf("\r") + 1);
 }
 
 function restyled(style: Style, parameters: string): Style {

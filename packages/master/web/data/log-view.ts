@@ -1,13 +1,13 @@
 /**
- * What the log viewer looks at: a window of the log that moves on demand, follows the end while the process writes, and searches beyond what is loaded. The log
+ * What the log viewer looks at: a window of the log that moves on demand, follows the end while the process writes, and asks for lines beyond what is loaded. The log
  * itself may have a gigabyte; never more than a few megabytes of it are here.
  */
 import { type ReadonlySignal, signal } from "@preact/signals";
-import { fetchLogBytes, followLogBytes } from "../../src/client/log-bytes.ts";
+import { fetchLogBytes, followLogBytes, searchLog } from "../../src/client/log-bytes.ts";
 import { type ProblemView, problemView } from "../../src/client/problem.ts";
 import type { Rest } from "../../src/client/rest.ts";
 import type { WebClock } from "../base/clock.ts";
-import { appended, emptyWindow, type LogPart, type LogWindow, openedAt, prepended } from "./log-window.ts";
+import { appended, emptyWindow, type LogWindow, openedAt, prepended } from "./log-window.ts";
 
 export type LogView = {
   readonly window: ReadonlySignal<LogWindow>;
@@ -22,13 +22,12 @@ export type LogView = {
   jump(offset: number): Promise<void>;
   toEnd(): Promise<void>;
   follow(): void;
-  /** Gives parts of the log from `from` on, forwards or backwards, without moving the window. */
-  scan(from: number, direction: "down" | "up", signal: AbortSignal): AsyncGenerator<LogPart, void>;
+  /** Asks the node for the next line with a text from an offset on (or before it), without moving the window. */
+  search(wish: { text: string; from: number; direction: "down" | "up" }, signal: AbortSignal): ReturnType<typeof searchLog>;
   stop(): void;
 };
 
 const RANGE = 512 * 1024;
-const SCAN_RANGE = 2 * 2 ** 20;
 const TAIL_LINES = 2000;
 const PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
@@ -181,29 +180,7 @@ export function createLogView(
       stopped.signal.addEventListener("abort", () => own.abort(), { once: true });
       void followOn(own);
     },
-    async *scan(from, direction, ended) {
-      let at = from;
-      const askFor = (begin: number) => {
-        const asked = read({ from: begin, bytes: SCAN_RANGE });
-        asked.catch(() => {});
-        return asked;
-      };
-      // The range behind the one that is looked at is already on its way.
-      let next = direction === "down" && from < size.value ? askFor(from) : undefined;
-      while (next !== undefined && !ended.aborted) {
-        const part = await next;
-        next = part.next > at && part.next < size.value ? askFor(part.next) : undefined;
-        at = part.next;
-        yield part;
-      }
-      while (direction === "up" && at > 0 && !ended.aborted) {
-        const begin = Math.max(0, at - SCAN_RANGE);
-        const part = await read({ from: begin, bytes: at - begin });
-        yield part;
-        // The half line at the beginning of a range is read once more, with its other half.
-        at = begin + (begin === 0 ? 0 : part.bytes.indexOf(10) + 1);
-      }
-    },
+    search: (wish, ended) => searchLog(deps.rest, of.execution, { ...named, ...wish }, AbortSignal.any([ended, stopped.signal])),
     stop() {
       unfollow();
       stopped.abort();

@@ -138,7 +138,7 @@ export const JOBS = {
   "log.search": ["Search in the log", "在日志中搜索"],
   "log.down": ["Next", "下一个"],
   "log.up": ["Previous", "上一个"],
-  "log.searching": ["Searching … {at}", "搜索中…… {at}"],
+  "log.searching": ["Searching …", "搜索中……"],
   "log.notFound": ["Nothing found.", "没有找到。"],
   "log.empty": ["It has written nothing.", "没有输出。"],
   "log.nothingYet": ["It has written nothing yet.", "还没有输出。"],

@@ -33,12 +33,15 @@ export function LogViewer({ execution, job, attempt, isRunning }: Props) {
     setSticky(false);
     setFound(offset);
   };
+  // Who goes elsewhere searches from there.
   const jump = (offset: number) => {
     setSticky(false);
+    setFound(undefined);
     void view.jump(offset);
   };
   const toEnd = () => {
     setSticky(true);
+    setFound(undefined);
     if (hasEnded) void view.toEnd();
     else view.follow();
   };
@@ -207,12 +210,10 @@ function Search({
     if (text === "") return;
     const own = new AbortController();
     running.current = own;
-    setTold(t("log.searching", { at: "" }));
+    setTold(t("log.searching"));
     await act(app, undefined, async () => {
       const place = from ?? (direction === "down" ? (lines[0]?.offset ?? 0) - 1 : Number.MAX_SAFE_INTEGER);
-      const hit = await findInLog(view, { text, from: place, direction }, own.signal, (at) =>
-        setTold(t("log.searching", { at: bytes(at) })),
-      );
+      const hit = await findInLog(view, { text, from: place, direction }, own.signal);
       if (own.signal.aborted) return;
       setTold(hit === undefined ? t("log.notFound") : undefined);
       if (hit === undefined) return;

@@ -23,6 +23,7 @@ export const ERROR_TABLE = {
   "execution/not-found": { status: 404, exit: 3, retry: false, means: "no such execution is running or recorded" },
   "execution/ended": { status: 409, exit: 4, retry: false, means: "the execution has already ended" },
   "log/not-kept": { status: 410, exit: 3, retry: false, means: "this part of the log is kept nowhere (any more)" },
+  "log/no-such-line": { status: 404, exit: 3, retry: false, means: "no line of the log that is kept holds the text" },
   "log/no-answer": { status: 504, exit: 7, retry: true, means: "the node is online, but its agent does not show the log" },
   "pipeline/not-found": { status: 404, exit: 3, retry: false, means: "there is no such pipeline" },
   "pipeline/no-run": { status: 404, exit: 3, retry: false, means: "there is no such run of a pipeline" },

@@ -120,6 +120,8 @@ export type LogOrder = {
   readonly head?: number;
   /** End after so many bytes. */
   readonly bytes?: number;
+  /** Show nothing, but tell where the first line with this text begins that begins at `from` or later (`up`: the last one before it). */
+  readonly find?: { readonly text: string; readonly up: boolean };
   readonly by: string;
   readonly orderedAt: string;
 };
@@ -141,6 +143,8 @@ export type LogChunk = {
   readonly size: number;
   /** This node has no log of this attempt (any more). */
   readonly gone?: boolean;
+  /** The answer to `find`: whether `from` is where such a line begins; false: there is none. */
+  readonly found?: boolean;
   /** Nothing follows: the part (or this attempt, when it was over before it was followed) is complete, or the execution has ended. */
   readonly end?: "part" | "ended";
 };

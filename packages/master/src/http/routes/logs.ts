@@ -7,6 +7,7 @@ import { asAppError } from "fleetcron-shared/base/errors";
 import { followLog, type LogEvent } from "../../ops/follow-log.ts";
 import type { OpsDeps } from "../../ops/ops-deps.ts";
 import { readLog } from "../../ops/read-log.ts";
+import { searchLog } from "../../ops/search-log.ts";
 import * as Api from "../api-schema.ts";
 import { type App, callerOf } from "../app.ts";
 import * as Logs from "../log-schema.ts";
@@ -30,6 +31,17 @@ export function addLogRoutes(app: App, deps: OpsDeps): void {
     });
     return reply.send(part.bytes);
   });
+
+  app.get(
+    "/executions/:execution/log/search",
+    { schema: { params: Api.ExecutionParams, querystring: Logs.LogSearchQuery, response: { 200: Logs.LogSearchResult } } },
+    (request, reply) => {
+      const gone = new AbortController();
+      reply.raw.once("close", () => gone.abort());
+      const { direction, ...query } = request.query;
+      return searchLog(deps, { ...request.params, ...query, up: direction === "up" }, callerOf(request), gone.signal);
+    },
+  );
 
   app.get(
     "/executions/:execution/log/follow",
