@@ -138,6 +138,35 @@ both("a record is there once, however often it comes, and a true one takes the p
   await other.close();
 });
 
+both("verdicts of missed ticks grow, and go when they are taken back", async (t, open) => {
+  const history = open();
+  await history.open("c1");
+  const missed = (endMs: number, dueCount: number, id = "01KG8V4QZR0000000000000000.missed-1") =>
+    endedAt(endMs, {
+      ...{ id, execution: id.slice(0, -2), provisional: true, success: false, dueCount, dueAt: new Date(T0).toISOString(), ruleId: "r1" },
+      ...{ outcome: { type: "missed", reason: "nodeOffline" } },
+    });
+  const [first, longer, void0] = [missed(T0, 2), missed(T0 + DAY, 900), missed(T0 + 2 * DAY, 0)];
+  await history.append({ records: [first], runs: [] });
+  await history.append({ records: [longer], runs: [] });
+  await history.append({ records: [first], runs: [] });
+  t.deepEqual(
+    (await walk(history, { outcome: "missed" }, 7)).map(({ dueCount }) => dueCount),
+    [900],
+    "the later form, however the earlier comes again",
+  );
+  t.is((await history.record(longer.id))?.dueCount, 900);
+  await history.append({ records: [missed(T0 + DAY, 5, "01KG8V4QZS0000000000000000.missed-1"), void0], runs: [] });
+  t.deepEqual(
+    (await walk(history, { outcome: "missed" }, 7)).map(({ dueCount }) => dueCount),
+    [5],
+  );
+  t.is(await history.record(longer.id), undefined);
+  await history.append({ records: [first, void0], runs: [] });
+  t.is((await walk(history, { outcome: "missed" }, 7)).length, 1, "none comes back");
+  await history.close();
+});
+
 both("hostile texts are texts", async (t, open) => {
   const history = open();
   await history.open("c1");
@@ -228,6 +257,17 @@ test("SQLite: a file of an earlier version is brought up to date, one of a later
   const refused = sqliteIn(folder.path);
   await t.throwsAsync(refused.open("c1"), { code: "history/refused", message: /later version/ });
   await refused.close();
+});
+
+test("SQLite: what is asked for while it closes has an end, too", async (t) => {
+  using temp = tempFolder();
+  const history = sqliteIn(temp.path);
+  await history.open("c");
+  const closed = history.close();
+  // The thread is ended in the middle of these.
+  const asked = await Promise.allSettled(Array.from({ length: 20_000 }, () => history.position()));
+  t.true(asked.every(({ status }) => status === "rejected"));
+  await closed;
 });
 
 test("PostgreSQL: tables of an earlier version are brought up to date by many at once, those of a later one refused", async (t) => {

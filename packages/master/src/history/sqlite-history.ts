@@ -28,10 +28,14 @@ export function createSqliteHistory(path: string): History {
     started.once("exit", () => {
       if (worker !== started) return;
       worker = undefined;
-      for (const { reject } of requests.values()) reject(away(why));
-      requests.clear();
+      rejectAll(away(why));
     });
     return started;
+  }
+
+  function rejectAll(error: AppError): void {
+    for (const { reject } of requests.values()) reject(error);
+    requests.clear();
   }
 
   function away(why: string): AppError {
@@ -89,6 +93,8 @@ export function createSqliteHistory(path: string): History {
       const ending = worker;
       worker = undefined;
       await ending?.terminate();
+      // Asked for behind the end: nobody will answer.
+      rejectAll(away("the master is stopping"));
     },
   };
 }
