@@ -4,8 +4,8 @@
  * time before the edit that brought the present form of its job. Etcd away: the plan simply stays as it was.
  */
 import type { EpochMs } from "fleetcron-shared/base/clock";
+import { Heap } from "fleetcron-shared/base/heap";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
-import { Heap } from "./heap.ts";
 import { type Passed, resolvePassed } from "./misfire.ts";
 import { type PlannedJob, type PlannedRule, planJob } from "./planned-job.ts";
 import type { Schedules } from "./schedules.ts";

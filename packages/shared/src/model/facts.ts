@@ -196,6 +196,8 @@ export type JobStats = {
   readonly avgTimeMs: number;
   /** Mean distance of attempts that ran from `avgTimeMs`, moving likewise. */
   readonly deviationMs?: number;
+  /** Ticks up to here the auditor has found missed, if they were. */
+  readonly missedUntil?: string;
   /** Positive: successes in a row; negative: final failures in a row. */
   readonly streak: number;
   /** Jobs with notify rules: what fails now, by node; interval and alone jobs fail as one, under `*`. */
@@ -231,6 +233,17 @@ export type NodeCondition = {
   readonly at: string;
   readonly execution: string;
   readonly job: string;
+};
+
+/**
+ * `audited`: every tick whose grace was over at `until` has been looked at, but for those of `open`, which may still be told of. `revision`: of etcd, then.
+ * Written by the leader's auditor.
+ */
+export type Audited = {
+  readonly v: 1;
+  readonly until: string;
+  readonly revision: number;
+  readonly open: readonly { readonly job: string; readonly rule: string; readonly dueAt: string; readonly node?: string }[];
 };
 
 /** `leader` (session lease). */

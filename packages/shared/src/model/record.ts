@@ -79,7 +79,7 @@ export type ExecutionRecord = {
   readonly result?: ExecutionResult;
   /** What the process and the children that it waited for have used. */
   readonly usage?: { readonly cpuMs: number; readonly maxRssKiB: number };
-  /** Written by the undertaker for a node that is gone; the node's true record replaces it when it returns. */
+  /** Written by the leader for a node that is gone (the undertaker) or says nothing (the auditor): what the node reports takes its place. */
   readonly provisional?: boolean;
   /** Set when the leader has filed it. */
   readonly isHandled: boolean;

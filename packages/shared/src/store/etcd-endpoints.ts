@@ -1,6 +1,6 @@
 /**
- * Which member of etcd is asked: one client per endpoint, all calls to the current one, and on to the next when it fails. A member that
- * did not answer in time gets a fresh connection, because the old one may be half-open, and its streams are ended.
+ * Which member of etcd is asked: one client per endpoint, all calls to the current one, and on to the next when it fails. A member whose
+ * connection is silent gets a fresh one, because the old one may be half-open, and its streams are ended.
  * Invariant: of many calls that fail at once on one connection, only the first moves the current endpoint.
  */
 import type { Clock } from "../base/clock.ts";

@@ -35,10 +35,29 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     },
   );
   const closing = new AbortController();
+  const probing = new Set<Endpoint<Etcd3>>();
   const closedError = () => new AppError("etcd/closed", "the connection to etcd was closed");
 
   function report(endpoint: Endpoint<Etcd3>, failure: EtcdFailure): void {
-    if (failure.kind !== "final") endpoints.failed(endpoint, failure.kind === "timed-out");
+    if (failure.kind === "final") return;
+    endpoints.failed(endpoint, false);
+    if (failure.kind === "timed-out") void probe(endpoint);
+  }
+
+  /**
+   * One late answer does not prove that a connection is dead: etcd, or this very process, may only be busy, and giving up every watch to list all
+   * again would make both busier still. So a small question follows, which only a member that is up to date answers; without an answer the connection is given up.
+   */
+  async function probe(endpoint: Endpoint<Etcd3>): Promise<void> {
+    if (probing.has(endpoint)) return;
+    probing.add(endpoint);
+    try {
+      await endpoint.client.kv.range({ key: Buffer.from("\0"), count_only: true }, { deadline: clock.now() + timeoutMs / 2 });
+    } catch (error) {
+      if (!closing.signal.aborted && classifyEtcdError(error, endpoint.address).kind !== "final") endpoints.failed(endpoint, true);
+    } finally {
+      probing.delete(endpoint);
+    }
   }
 
   /** Runs one call, on as many members as its deadline and its nature allow. */
@@ -219,7 +238,12 @@ function openClient(
       "grpc.max_reconnect_backoff_ms": 1000,
       "grpc.max_receive_message_length": -1,
       // Clients with equal options share one connection; ours must not share a broken one with its successor.
-      "grpc.primary_user_agent": `fleetcron-${process.pid}-${generation}`,
+      "grpc.primary_user_agent": [
+        "fleetcron",
+        process.pid,
+        generation,
+        ...(options.connection === undefined ? [] : [options.connection]),
+      ].join("-"),
     },
   });
 }

@@ -11,6 +11,8 @@ export type EtcdOptions = {
   readonly password?: string | undefined;
   /** Deadline of one call, all its attempts together. Default 2 s. */
   readonly callTimeoutMs?: number | undefined;
+  /** Stores of one process share a connection, unless names here tell them apart. */
+  readonly connection?: string | undefined;
 };
 
 /** The options that the settings of a program (base/settings.ts) stand for. */

@@ -63,8 +63,18 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
     wakeWatches();
   }
 
+  /** Those that have seen everything before the newest revision, and that it is none of the business of, are not woken. */
   function wakeWatches(): void {
-    for (const connection of connections) for (const watch of connection.watches) pump(connection, watch);
+    const newest = state.revision;
+    const keys = state.batchAt(newest).map((event) => (event.type === "put" ? event.kv.key : event.key));
+    for (const connection of connections) {
+      for (const watch of connection.watches) {
+        const { start, end } = watch.query;
+        const isIdle = watch.started && !watch.pumping && watch.next === newest;
+        if (isIdle && !keys.some((key) => key >= start && key < end)) watch.next = newest + 1;
+        else pump(connection, watch);
+      }
+    }
   }
 
   function endWatch(connection: Connection, watch: Watch, end: WatchEnd): void {

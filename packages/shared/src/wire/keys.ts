@@ -27,6 +27,8 @@ export function createKeys(prefix = "/fleetcron") {
     all: `${prefix}/`,
     meta: `${prefix}/meta`,
     leader: `${prefix}/leader`,
+    /** How far the auditor has come. */
+    audited: `${prefix}/audited`,
     jobs: `${prefix}/jobs/`,
     job: (group: string, id: string) => join("jobs", group, id),
     jobsOfGroup: (group: string) => `${join("jobs", group)}/`,
