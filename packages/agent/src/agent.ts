@@ -20,26 +20,24 @@ import { Gate } from "./fire/gate.ts";
 import { carryOut, type OrderDeps } from "./fire/orders.ts";
 import { resumeProcesses, resumeWaits } from "./fire/resume.ts";
 import { Ticker } from "./fire/ticker.ts";
-import { deriveNodeId, readHost } from "./host.ts";
+import { deriveNodeId } from "./host.ts";
+import { HOST_PARTS, type HostParts } from "./host-parts.ts";
 import { openDiskGuard } from "./logs/disk-guard.ts";
-import { keepLogsSmall } from "./logs/retention.ts";
 import { openShowings } from "./logs/showings.ts";
 import { openMetrics } from "./metrics/follow.ts";
 import { Planner } from "./plan/planner.ts";
 import { Schedules } from "./plan/schedules.ts";
 import { openPolicy } from "./policy/policy.ts";
 import { ClaimLeases } from "./report/claim-leases.ts";
+import { keepHeartbeat } from "./report/heartbeat.ts";
 import { Outbox } from "./report/outbox.ts";
 import { keepRegistering, Presence, refuseDuplicate, registerNode } from "./report/presence.ts";
 import { Procs } from "./report/procs.ts";
 import { Writer } from "./report/writer.ts";
 import { Executions } from "./run/executions.ts";
-import { openJournal } from "./run/journal.ts";
 import { PendingStarts } from "./run/pending-starts.ts";
 import { recoverExecutions } from "./run/recover.ts";
 import { Slots } from "./run/slots.ts";
-import { openSupervisor } from "./run/supervisor.ts";
-import { openUsers } from "./runners/users.ts";
 import { openNodeKey } from "./secrets/node-key.ts";
 import { openSecrets } from "./secrets/secrets.ts";
 import type { PassPoint } from "./spawner/kill-points.ts";
@@ -56,6 +54,8 @@ export type AgentDeps = {
   /** The agent's environment: jobs may take secrets from it. */
   readonly env: Readonly<Record<string, string | undefined>>;
   readonly passPoint: PassPoint;
+  /** Default: the real host. */
+  readonly parts?: HostParts;
 };
 export type Agent = {
   readonly nodeId: string;
@@ -66,14 +66,13 @@ export type Agent = {
   stop(): Promise<void>;
 };
 
-/** The journal remembers at least so often that the agent was there. */
-const HEARTBEAT_MS = 2000;
 /** When the agent stops, the last records get so long to reach etcd; the journal has them anyway. */
 const FLUSH_MS = 2000;
 
 /** Starts the agent; resolves when it is registered and knows its jobs. */
 export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<Agent> {
   const { clock, random, version, passPoint } = deps;
+  const { readHost, openJournal, openSupervisor, openUsers, keepLogsSmall } = deps.parts ?? HOST_PARTS;
   const metrics = await openMetrics(deps, config.metrics);
   const { kv } = metrics;
   const cleanup = new Cleanup();
@@ -193,7 +192,11 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     const retention = { maxAgeMs: config.logRetentionMs, maxBytes: config.logBytes };
     cleanup.add(keepLogsSmall({ clock, log, maskerOf }, execDir, retention, (id) => executions.get(id) !== undefined));
 
+    // Until the plan is known, nothing that goes on has changed as far as anybody here can tell.
+    let knowsPlan = false;
+    const planKnown = Promise.withResolvers<void>();
     const isCurrentJob: OrderDeps["isCurrentJob"] = (job) => {
+      if (!knowsPlan) return true;
       const planned = planner.get(job.key);
       return planned?.revision === job.revision && !planned.pause;
     };
@@ -225,7 +228,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       stopping: stopping.signal,
       isCurrent: (execution) => execution.origin.type === "order" || isCurrentJob(execution.job),
       onSuccess(execution) {
-        planner.succeeded(execution.job, execution.origin.ruleId);
+        void planKnown.promise.then(() => planner.succeeded(execution.job, execution.origin.ruleId));
       },
     };
     resumeProcesses(gateDeps, resumed);
@@ -270,6 +273,9 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     await presence.announce();
     cleanup.add(() => presence.close());
     await Promise.all([dispatches.synced, self.synced, secrets.synced]);
+    knowsPlan = true;
+    planKnown.resolve();
+    executions.planChanged();
     journal.forgetRules((jobKey) => planner.get(jobKey) !== undefined, clock.now());
     resumeWaits(gateDeps, resumed);
     ticker.start();
@@ -286,14 +292,4 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
     await cleanup.run().catch(() => {});
     throw thrown;
   }
-}
-
-function keepHeartbeat(clock: Clock, beat: () => void): () => void {
-  let cancel = () => {};
-  const next = () => {
-    beat();
-    cancel = clock.after(HEARTBEAT_MS, next);
-  };
-  next();
-  return () => cancel();
 }

@@ -4,13 +4,14 @@
  * (`locks/<group>/<job>/last`) decides. Etcd away meanwhile: the tick is delayed.
  */
 import { type EpochMs, fromIso } from "fleetcron-shared/base/clock";
-import { isCode } from "fleetcron-shared/base/errors";
 import type { Lock, LockLast } from "fleetcron-shared/model/facts";
+import type { Outcome } from "fleetcron-shared/model/record";
 import type { KeyValue } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import { isDelayedBy } from "./lane.ts";
+import { isNotNow } from "./not-now.ts";
 
 /** A lock that is not back by then belongs to an execution that runs. */
 const COMES_BACK_MS = 3000;
@@ -36,7 +37,7 @@ export async function judgeBusyLock(deps: ClusterGateDeps, tick: ClusterTick, ho
       if (lock !== undefined && isDelayedBy(heldSince(lock), tick.dueMs)) continue;
       if (lock === undefined || lock.execution !== holder?.execution) return afterwards(tick, holder, decoded<LockLast>(last), clock.now());
     } catch (thrown) {
-      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome")) throw thrown;
+      if (!isNotNow(thrown)) throw thrown;
       return { delayedUntilMs: clock.now() };
     }
     if (clock.mono() >= untilMono) return "overlap";
@@ -56,4 +57,10 @@ function afterwards(tick: ClusterTick, holder: Lock | undefined, last: LockLast 
 
 function decoded<T extends { readonly v: 1 }>(found: KeyValue | undefined): T | undefined {
   return found === undefined ? undefined : tryDecode<T>(found.key, found.value);
+}
+
+/** The verdict on a tick that found the lock with an execution that is under way. */
+export function overlapWith(holder: Lock | undefined): Outcome {
+  const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} runs on ${holder.node}` };
+  return { type: "skipped", reason: "overlap", ...detail };
 }

@@ -11,13 +11,15 @@ import type { JobKey } from "fleetcron-shared/model/job-spec";
 import type { Outcome } from "fleetcron-shared/model/record";
 import type { ActiveExecution } from "../run/executions.ts";
 import { type Refusal, refusalOf } from "./admission.ts";
-import { heldSince, judgeBusyLock } from "./busy-lock.ts";
+import { Asking } from "./asking.ts";
+import { heldSince, judgeBusyLock, overlapWith } from "./busy-lock.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
 import { isDelayedBy, Lanes } from "./lane.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
+import { isNotNow } from "./not-now.ts";
 import { lastRankMs, RANK_STEP_MS, rankOf } from "./rank.ts";
 import { cancelled, postClusterVerdict, postVerdict } from "./verdicts.ts";
 
@@ -36,10 +38,12 @@ export class ClusterGate {
   readonly #lanes: Lanes;
   /** Jobs of which a tick waits for the execution on this node to end. */
   readonly #queued = new Set<JobKey>();
+  readonly #asking: Asking;
   #waitingForSlot = 0;
 
   constructor(deps: ClusterGateDeps) {
     this.#deps = deps;
+    this.#asking = new Asking(deps.clock);
     this.#lanes = new Lanes(deps, {
       work: (tick, sinceMs) => this.#workHeld(tick, sinceMs),
       isolated: (tick) => this.#verdict(tick, { type: "skipped", reason: "isolated" }),
@@ -105,6 +109,11 @@ export class ClusterGate {
       if (hasSlot) slots.release();
       hasSlot = false;
       this.#note(tick);
+      if (inTheWay === "active" && (await this.#asking.answered(active))) {
+        // Its predecessor was delayed, so it is, too.
+        if (this.#lanes.has(job.key)) continue;
+        return this.#lanes.join(tick, clock.now()) ? "held" : { reason: "overlap" };
+      }
       if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : { reason: "overlap" };
       if (inTheWay === "active") {
         if (!(await this.#afterOverlap(job, active))) return { reason: "overlap" };
@@ -133,20 +142,19 @@ export class ClusterGate {
     const look = held !== undefined || tick.rank > 0 || clock.now() - dueMs > FRESH_MS;
     try {
       await this.#deps.journal.committed();
-      return await claimTick(this.#deps, {
+      const request = {
         execution: execution.id,
         claimKey: keys.claim(job.group, job.id, ruleId, dueMs),
         lockKey: job.kind === "alone" ? keys.lock(job.group, job.id) : undefined,
         windowMs: job.misfireWindowMs,
-        dueMs,
-        look,
-        held,
-      });
+        ...{ dueMs, look, held },
+      };
+      return await this.#asking.during(execution.id, () => claimTick(this.#deps, request));
     } catch (thrown) {
       this.#deps.executions.shelve(execution);
       this.#deps.slots.release();
       if (held !== undefined) throw thrown;
-      if (!isTransient(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
+      if (!isNotNow(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
       if (!this.#lanes.join(tick)) this.#leave(tick, { reason: "isolated" });
       return { type: "held" };
     }
@@ -212,7 +220,7 @@ export class ClusterGate {
       try {
         return await takePlace(this.#deps, execution, tick);
       } catch (thrown) {
-        if (!isTransient(thrown)) throw thrown;
+        if (!isNotNow(thrown)) throw thrown;
         if (isCode(thrown, "etcd/lease-gone")) this.#deps.leases.forget();
         if (this.#deps.clock.mono() > tick.holdUntilMono) return "isolated";
         await this.#deps.clock.sleep(RETRY_MS);
@@ -287,13 +295,4 @@ export class ClusterGate {
     postClusterVerdict(this.#deps, tick.job, tick, outcome, { execution: tick.execution });
     this.#deps.executions.unshelve(tick.execution);
   }
-}
-
-function overlapWith(holder: Lock | undefined): Outcome {
-  const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} runs on ${holder.node}` };
-  return { type: "skipped", reason: "overlap", ...detail };
-}
-
-function isTransient(thrown: unknown): boolean {
-  return isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone");
 }

@@ -5,15 +5,15 @@
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Job } from "fleetcron-shared/model/job";
 import type { Outcome } from "fleetcron-shared/model/record";
-import { claimDueMs } from "fleetcron-shared/wire/keys";
 import type { TickRange } from "../plan/misfire.ts";
 import { jobOf, type PlannedJob, type PlannedRule } from "../plan/planned-job.ts";
 import type { DueRule } from "../plan/planner.ts";
 import { ClusterGate, type ClusterGateDeps } from "./cluster-gate.ts";
+import { tellClusterRange } from "./cluster-range.ts";
 import { passCommon } from "./common-gate.ts";
 import { HeldCommon, type TickOrigin } from "./held-common.ts";
 import { passInTurn } from "./in-turn.ts";
-import { postClusterVerdict, postVerdict } from "./verdicts.ts";
+import { postVerdict } from "./verdicts.ts";
 
 /** Jobs that fire often are not parsed each time. */
 const PARSED_JOBS = 2000;
@@ -82,30 +82,17 @@ export class Gate {
     if (job.kind === "common")
       return postVerdict(this.#deps, job, { type: "tick", ruleId: rule.id, dueMs: range.firstMs }, outcome, { range });
     // Other nodes may have run these ticks or may still be holding them: look when that is over.
+    if (rule.when.type !== "instants") return;
+    const passed = { job, ruleId: rule.id, instants: rule.when.instants, range, outcome };
     const look = (waitMs: number) =>
       this.#deps.clock.after(waitMs, () => {
-        void this.#clusterRange(job, rule, range, outcome).catch((thrown: unknown) => {
+        void tellClusterRange(this.#deps, passed).catch((thrown: unknown) => {
+          if (isCode(thrown, "etcd/lease-gone")) this.#deps.leases.forget();
           this.#deps.log.warn({ job: job.key, error: asError(thrown).message }, "cannot tell yet which passed ticks were claimed");
           if (!isCode(thrown, "etcd/closed")) look(RETRY_RANGE_MS);
         });
       });
     look(job.holdForMs + HOLD_SPARE_MS);
-  }
-
-  async #clusterRange(job: Job, rule: PlannedRule, range: TickRange, outcome: Outcome): Promise<void> {
-    if (rule.when.type !== "instants") return;
-    const { keys, kv } = this.#deps;
-    const start = keys.claim(job.group, job.id, rule.id, range.firstMs);
-    const end = keys.claim(job.group, job.id, rule.id, range.lastMs + 1);
-    const { kvs } = await kv.range({ start, end, keysOnly: true });
-    const claimed = new Set(kvs.map((kv) => claimDueMs(kv.key)));
-    let open: TickRange | undefined;
-    let dueMs: number | undefined = range.firstMs;
-    for (let walked = 0; dueMs !== undefined && dueMs <= range.lastMs && walked < range.count; walked++) {
-      if (!claimed.has(dueMs)) open = { firstMs: open?.firstMs ?? dueMs, lastMs: dueMs, count: (open?.count ?? 0) + 1 };
-      dueMs = rule.when.instants.nextAfter(dueMs);
-    }
-    if (open !== undefined) postClusterVerdict(this.#deps, job, { ruleId: rule.id, dueMs: open.lastMs }, outcome, { range: open });
   }
 
   #parse(planned: PlannedJob): Parsed {

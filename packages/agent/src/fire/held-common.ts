@@ -1,18 +1,24 @@
 /**
  * Ticks of `common` jobs with `onIsolation: hold` while etcd is away: one line per job. Each waits up to `holdFor` and then gets the verdict
- * `skipped:isolated`; those that are released run one after the other, in the order of their due times, before later ticks of the job.
+ * `skipped:isolated`; those that are released run one after the other, in the order of their due times. Ticks that come due before etcd answers, or shortly
+ * after, join the line; later ones do not, so that a job slower than its schedule does not stay late for ever.
  */
+import type { EpochMs } from "fleetcron-shared/base/clock";
 import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
 import type { Origin } from "../run/execution.ts";
 import { type CommonGateDeps, passCommon } from "./common-gate.ts";
+import { isDelayedBy } from "./lane.ts";
 import { postVerdict } from "./verdicts.ts";
+
+/** `sinceMs` undefined: etcd has not answered yet. */
+type Line = { last: Promise<void>; sinceMs: EpochMs | undefined };
 
 export type TickOrigin = Origin & { readonly type: "tick" };
 
 export class HeldCommon {
   readonly #deps: CommonGateDeps;
-  readonly #lines = new Map<JobKey, Promise<void>>();
+  readonly #lines = new Map<JobKey, Line>();
   #size = 0;
 
   constructor(deps: CommonGateDeps) {
@@ -25,21 +31,26 @@ export class HeldCommon {
 
   /** Takes the tick if it has to wait for etcd or for ticks that do; false if it may go on. */
   takes(job: Job, origin: TickOrigin, execution = this.#deps.newId()): boolean {
-    const before = this.#lines.get(job.key);
-    if (before === undefined && (job.onIsolation !== "hold" || this.#deps.session.current() !== undefined)) return false;
+    const line = this.#lines.get(job.key) ?? { last: Promise.resolve(), sinceMs: undefined };
+    if (!this.#lines.has(job.key)) {
+      if (job.onIsolation !== "hold" || this.#deps.session.current() !== undefined) return false;
+      this.#lines.set(job.key, line);
+    } else if (line.sinceMs !== undefined && !isDelayedBy(line.sinceMs, origin.dueMs)) return false;
     this.#size++;
     this.#deps.executions.note(execution, job, origin);
-    const turn = this.#hold(job, origin, execution, before).finally(() => {
+    const turn = this.#hold(job, origin, execution, line).finally(() => {
       this.#size--;
-      if (this.#lines.get(job.key) === turn) this.#lines.delete(job.key);
+      if (line.last === turn) this.#lines.delete(job.key);
     });
-    this.#lines.set(job.key, turn);
+    line.last = turn;
     return true;
   }
 
-  async #hold(job: Job, origin: TickOrigin, execution: string, before: Promise<void> | undefined): Promise<void> {
+  async #hold(job: Job, origin: TickOrigin, execution: string, line: Line): Promise<void> {
     const { clock, executions } = this.#deps;
+    const before = line.last;
     const back = await this.#etcdIsBack(Math.min(job.holdForMs, job.misfireWindowMs) - Math.max(0, clock.now() - origin.dueMs));
+    if (back) line.sinceMs ??= clock.now();
     await before;
     if (!back || !this.#deps.isCurrentJob(job)) {
       postVerdict(this.#deps, job, origin, { type: "skipped", reason: back ? "cancelled" : "isolated" }, { execution });

@@ -47,6 +47,10 @@ export class Lanes {
     return sum;
   }
 
+  has(job: JobKey): boolean {
+    return this.#lanes.has(job);
+  }
+
   /** Whether the tick has to queue up behind earlier ones of its job. */
   takes(tick: ClusterTick): boolean {
     const lane = this.#lanes.get(tick.job.key);
@@ -73,6 +77,7 @@ export class Lanes {
 
   async #drain(jobKey: JobKey, lane: Lane): Promise<void> {
     const { ticks } = lane;
+    let told = "";
     for (let head = ticks[0]; head !== undefined; head = ticks[0]) {
       try {
         const isDone = (await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now())) === "done";
@@ -81,8 +86,11 @@ export class Lanes {
         else await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {
         if (isCode(thrown, "etcd/closed")) return;
-        if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) {
-          this.#deps.log.error({ job: jobKey, error: asError(thrown).message }, "cannot claim a held tick");
+        const error = asError(thrown).message;
+        // It is asked again and again.
+        if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone") && error !== told) {
+          this.#deps.log.error({ job: jobKey, error }, "cannot claim a held tick");
+          told = error;
         }
         this.#expire(ticks);
         await this.#deps.clock.sleep(RETRY_MS);

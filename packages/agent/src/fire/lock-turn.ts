@@ -4,7 +4,6 @@
  * the session and is taken again under the next one.
  */
 import { toIso } from "fleetcron-shared/base/clock";
-import { isCode } from "fleetcron-shared/base/errors";
 import type { Claim, Lock, LockNext } from "fleetcron-shared/model/facts";
 import { absent, type Compare, type KeyValue, type Op, sameIncarnation } from "fleetcron-shared/store/kv";
 import { acquireLock } from "fleetcron-shared/store/lock";
@@ -14,6 +13,7 @@ import type { HeldLock } from "../run/execution.ts";
 import type { ActiveExecution } from "../run/executions.ts";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
+import { isNotNow } from "./not-now.ts";
 
 const POLL_MS = 100;
 
@@ -76,7 +76,7 @@ export async function waitForLock(deps: ClusterGateDeps, execution: ActiveExecut
         if (result.holder === undefined) place = undefined;
       }
     } catch (thrown) {
-      if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) throw thrown;
+      if (!isNotNow(thrown)) throw thrown;
     }
     await clock.sleep(POLL_MS, stop.signal);
   }

@@ -1,6 +1,6 @@
 /** Carrying out orders: run a job now, end an execution, forget an `onlyonce` success, show a log. */
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
-import { asError, isCode } from "fleetcron-shared/base/errors";
+import { asError } from "fleetcron-shared/base/errors";
 import type { Lock, Order } from "fleetcron-shared/model/facts";
 import { compileJob } from "fleetcron-shared/model/job-compile";
 import type { Outcome } from "fleetcron-shared/model/record";
@@ -15,6 +15,7 @@ import type { ClusterGateDeps } from "./cluster-gate.ts";
 import { passCommon } from "./common-gate.ts";
 import { launchWithSlot } from "./launch-alone.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
+import { isNotNow } from "./not-now.ts";
 import { cancelled, postVerdict } from "./verdicts.ts";
 
 const POLL_MS = 100;
@@ -96,7 +97,7 @@ async function lockForOrder(deps: OrderDeps, execution: ActiveExecution): Promis
           return (await waitForLock(deps, execution, place)) ?? cancelled(execution);
         }
       } catch (thrown) {
-        if (!isCode(thrown, "etcd/unreachable", "etcd/unknown-outcome", "etcd/lease-gone")) throw thrown;
+        if (!isNotNow(thrown)) throw thrown;
       }
       await clock.sleep(POLL_MS, wait.signal);
     }

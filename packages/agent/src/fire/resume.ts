@@ -34,8 +34,10 @@ export function resumeProcesses(deps: OrderDeps, resumed: readonly Resumed[]): v
 export function resumeWaits(deps: OrderDeps, resumed: readonly Resumed[]): void {
   const waits = resumed.flatMap(({ execution, running }) => (running === undefined ? [execution] : []));
   const isCommonStart = ({ job, state }: ActiveExecution) => job.kind === "common" && state === "claimed";
-  resumeCommon(deps, waits.filter(isCommonStart));
-  for (const execution of waits.filter((wait) => !isCommonStart(wait))) {
+  // Both before anything is begun: that changes the state by which they are told apart.
+  const [commonStarts, others] = [waits.filter(isCommonStart), waits.filter((wait) => !isCommonStart(wait))];
+  resumeCommon(deps, commonStarts);
+  for (const execution of others) {
     void resumeWait(deps, execution).catch((thrown: unknown) => {
       deps.log.error({ execution: execution.id, error: asError(thrown).message }, "an execution cannot be resumed");
       giveUp(deps, execution, { type: "lost", why: "agentStopped" });

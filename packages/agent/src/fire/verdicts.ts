@@ -56,7 +56,8 @@ export function cancelled(execution: ActiveExecution): Outcome {
   return { type: "skipped", reason: "cancelled", detail };
 }
 
-function verdictRecord(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, more: More) {
+/** The record of a tick, order or range that does not run. */
+export function verdictRecord(deps: Pick<VerdictDeps, "clock" | "newId" | "host">, job: Job, origin: Origin, outcome: Outcome, more: More) {
   const endMs = deps.clock.now();
   return recordOf(deps.host, {
     execution: more.execution ?? deps.newId(endMs),

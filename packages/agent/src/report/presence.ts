@@ -179,7 +179,10 @@ export class Presence {
       then: [{ op: "put", key: this.#key, value, lease: incarnation.lease }],
       isWanted: () => this.#written === value && this.#revision === revision,
       onSettled: (applied) => {
-        if (!applied && this.#revision === revision) void this.#announceAgain(incarnation);
+        // One that a newer value has overtaken was dropped, not refused.
+        if (applied || this.#revision !== revision || this.#written !== value) return;
+        this.#revision = undefined;
+        void this.#announceAgain(incarnation);
       },
       onLeaseGone: () => {},
     });

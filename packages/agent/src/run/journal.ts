@@ -24,9 +24,13 @@ const RESERVE_BYTES = 4 * 2 ** 20;
 const RETRY_MS = 1000;
 const SQLITE_FULL = 13;
 
+/** What the journal needs of its database. */
+export type JournalDb = Pick<DatabaseSync, "exec" | "close" | "isTransaction"> & { prepare(sql: string): JournalStatement };
+export type JournalStatement = Pick<StatementSync, "all" | "get" | "run">;
+
 type Write = { readonly sql: string; readonly values: readonly (string | number | null)[] };
 
-const SCHEMA = `
+export const JOURNAL_SCHEMA = `
 create table if not exists meta (name text primary key, value text not null) without rowid;
 create table if not exists rules (rule text primary key, job_created real not null, handled real not null, succeeded integer not null, boot text) without rowid;
 create table if not exists executions (id text primary key, job text not null, data text not null) without rowid;
@@ -35,9 +39,9 @@ create table if not exists orders (id text primary key, expires real not null) w
 `;
 
 export class Journal implements RuleStates {
-  readonly #db: DatabaseSync;
+  readonly #db: JournalDb;
   readonly #rules = new Map<string, RuleState>();
-  readonly #statements = new Map<string, StatementSync>();
+  readonly #statements = new Map<string, JournalStatement>();
   readonly #after: (ms: number, fn: () => void) => void;
   /** Since the last commit. */
   #uncommitted: Write[] = [];
@@ -46,7 +50,7 @@ export class Journal implements RuleStates {
   #committed: Promise<void> | undefined;
 
   /** What nobody commits in the same turn of the event loop is committed `after` it. */
-  constructor(db: DatabaseSync, after: (ms: number, fn: () => void) => void) {
+  constructor(db: JournalDb, after: (ms: number, fn: () => void) => void) {
     this.#db = db;
     this.#after = after;
     for (const row of db.prepare("select rule, job_created, handled, succeeded, boot from rules").all()) {
@@ -200,7 +204,7 @@ export class Journal implements RuleStates {
       .map((row) => ({ id: String(row.id), data: String(row.data) }));
   }
 
-  #statement(sql: string): StatementSync {
+  #statement(sql: string): JournalStatement {
     let statement = this.#statements.get(sql);
     if (statement === undefined) {
       statement = this.#db.prepare(sql);
@@ -227,7 +231,7 @@ export function openJournal(deps: { clock: Pick<Clock, "after"> }, dataDir: stri
   try {
     const db = new DatabaseSync(path);
     db.exec("pragma locking_mode = exclusive; pragma journal_mode = wal; pragma synchronous = normal; pragma cache_spill = off;");
-    db.exec(SCHEMA);
+    db.exec(JOURNAL_SCHEMA);
     db.exec("begin immediate; commit");
     reserve(db);
     return new Journal(db, (ms, fn) => void deps.clock.after(ms, fn));

@@ -1,6 +1,7 @@
 /**
  * What one spawner has started and how it ended, as lines in a file: whoever comes after it knows its processes although it was killed, and the true ends of
- * those that ended while no agent was there. Written by the spawner, read by the agent. A disk that is full costs only this second memory.
+ * those that ended while no agent was there. Written by the spawner, read by the agent. What a full disk does not take waits in memory, and its owner stays
+ * until it is written (`settle`).
  */
 import { closeSync, ftruncateSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import type { Ended, RunId, RunState, Started } from "./protocol.ts";
@@ -15,6 +16,8 @@ export class Logbook {
   readonly #fd: number;
   #bytes = 0;
   #pending = "";
+  /** Lines that the disk had no room for, the first of them perhaps in part. */
+  #unwritten: Buffer = Buffer.alloc(0);
 
   constructor(path: string, bootId: string) {
     this.#path = path;
@@ -47,6 +50,20 @@ export class Logbook {
     this.#pending = "";
   }
 
+  /** Writes what waits for room; whether all is in the file. */
+  settle(): boolean {
+    try {
+      while (this.#unwritten.length > 0) {
+        const written = writeSync(this.#fd, this.#unwritten);
+        this.#bytes += written;
+        this.#unwritten = this.#unwritten.subarray(written);
+      }
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
   /** Nothing in it is needed any more. */
   trim(): void {
     if (this.#bytes < TRIM_BYTES) return;
@@ -67,11 +84,8 @@ export class Logbook {
   }
 
   #append(text: string): void {
-    try {
-      this.#bytes += writeSync(this.#fd, text);
-    } catch {
-      // The disk is full: what is in memory is still told to the agent.
-    }
+    this.#unwritten = Buffer.concat([this.#unwritten, Buffer.from(text)]);
+    this.settle();
   }
 }
 

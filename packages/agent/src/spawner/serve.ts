@@ -52,6 +52,11 @@ export function serve<H extends Host>(
   }
 
   function go(): void {
+    // On a full disk these ends are known to nobody else: wait for room, or for an agent.
+    if (host.unnoted > 0 && !logbook.settle()) {
+      cancelLinger = clock.after(LINGER_MS, goIfDone);
+      return;
+    }
     server.close();
     address.close();
     logbook.close({ keep: host.unnoted > 0 });
