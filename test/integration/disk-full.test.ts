@@ -1,11 +1,13 @@
 /** An agent whose data folder is on a full disk: nothing new begins, what runs goes on, no record is lost, also not when the agent is killed. */
 import { existsSync, writeFileSync } from "node:fs";
 import test from "ava";
+import { systemClock } from "fleetcron-shared/base/clock";
 import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import { type AgentBench, detailOf, startAgentBench, words } from "../support/agent-bench.ts";
 import { eventually } from "../support/fleet.ts";
-import { textOf, until } from "../support/processes.ts";
+import { isAlive, textOf, until } from "../support/processes.ts";
 import { smallDisk } from "../support/small-disk.ts";
+import { spawnersOf } from "../support/spawners.ts";
 
 const MIB = 2 ** 20;
 const command = (script: string, more: Partial<JobSpec> = {}): Partial<JobSpec> => ({
@@ -80,4 +82,32 @@ test("records of executions that end on a full disk reach etcd, with what they h
     t.regex(record.output?.tail ?? "", /^before\n/);
   }
   t.notRegex(bench.agent("n1").log(), /"level":(50|60)/);
+});
+
+test("what ends on a full disk while no agent is there is told truly by the next one", async (t) => {
+  t.timeout(120_000);
+  using disk = smallDisk(t, 48 * MIB);
+  if (disk === undefined) return;
+  await using bench = await startAgentBench({ nodes: [] });
+  await bench.add("n1", { args: ["--data-dir", disk.path, "--min-free-disk", "8MiB", "--capacity", "100"] });
+  const gate = bench.file("gate");
+  const script = `echo $$ >> ${bench.file("pids")}; until test -e ${gate}; do sleep 0.1; done; exit 7`;
+  // Their ends take more than what is left of the last block.
+  const all = await Promise.all(Array.from({ length: 40 }, (_, i) => bench.run("n1", `t/j${i}`, command(script))));
+  const pids = await until("all run", () => {
+    const lines = textOf(bench.file("pids")).trim().split("\n").map(Number);
+    return lines.length === all.length && lines;
+  });
+  disk.fill(0);
+  await bench.agent("n1").kill();
+  writeFileSync(gate, "");
+  await until("all have ended", () => !pids.some(isAlive));
+  // A spawner that is of no more use goes after five seconds.
+  const spawners = spawnersOf(`${disk.path}/spawner`);
+  t.is(spawners.length, 1);
+  await systemClock.sleep(7000);
+  t.true(spawners.every(isAlive), "it stays: nobody else knows");
+  disk.empty();
+  await bench.agent("n1").restart();
+  for (const id of all) t.is(words(await recordOf(bench, id)), "1 exit:7");
 });

@@ -56,6 +56,27 @@ const dropRun = (kv: Kv, group: string, id: string) =>
     ],
   });
 
+test("why tells of ticks whose records have left etcd", async (t) => {
+  await using etcd = await startEtcd();
+  const kv = openEtcdKv(etcd, { clock: systemClock });
+  await using master = await startMasterProcess(etcd);
+  const agent = await joinFleet(kv, "a");
+  const dueMs = Math.floor(systemClock.now() / 60_000) * 60_000;
+  const createdAt = toIso(dueMs - 3_600_000);
+  const spec = { run: { command: { script: "x" } }, rules: [{ mode: "cycle", timer: "* * * * *" }] };
+  const job = { v: 1, group: "g", id: "j", createdAt, updatedAt: createdAt, submittedAt: createdAt, spec };
+  await kv.txn({ then: [{ op: "put", key: keys.job("g", "j"), value: JSON.stringify(job) }] });
+  const execution = newId(dueMs);
+  const end = { endTime: toIso(dueMs + 2000), success: false, outcome: { type: "exit", code: 3 } } as const;
+  await agent.deliver(someRecord("a", "g/j", { ...end, execution, id: `${execution}-1`, ruleId: "r1", dueAt: toIso(dueMs) }));
+  await eventually("it is archived", async () => (await history(master)).facts?.records === 1);
+  const { start, end: stop } = prefixRange(keys.recordsOf("g", "j"));
+  await kv.txn({ then: [{ op: "deleteRange", key: start, end: stop }] });
+  const why = await master.ask<{ verdict: string; text: string }>("GET", `/jobs/g/j/why?at=${toIso(dueMs)}`);
+  t.like(why.body, { verdict: "fired" });
+  t.regex(why.body.text, /It ran on a.*exit:3/);
+});
+
 for (const kind of ["sqlite", "postgres"] as const) {
   test(`${kind}: runs that have left etcd are shown and listed, as they ended last, and only to those who reach their group`, async (t) => {
     await using etcd = await startEtcd();

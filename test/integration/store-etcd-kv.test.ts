@@ -5,6 +5,7 @@ import { AppError, isCode } from "fleetcron-shared/base/errors";
 import { openEtcdKv } from "fleetcron-shared/store/etcd-kv";
 import { KV_CONTRACT } from "fleetcron-shared/store/kv-contract";
 import { type EtcdServer, freePorts, startEtcd } from "../support/etcd.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
 
 let etcd: EtcdServer;
 test.before(async () => {
@@ -88,4 +89,19 @@ test("wrong endpoints are named", (t) => {
     t.is(error?.code, "config/invalid", endpoint);
   }
   t.is(t.throws(() => open([]), { instanceOf: AppError })?.code, "config/invalid");
+});
+
+test.serial("stores of one process share a connection, unless names tell them apart", async (t) => {
+  const proxy = await startFaultProxy(etcd.port);
+  const connections = async (names: readonly (string | undefined)[]) => {
+    const stores = names.map((connection) => openEtcdKv({ endpoints: [proxy.endpoint], connection }, { clock: systemClock }));
+    await Promise.all(stores.map((kv) => kv.get("/a")));
+    const count = proxy.connections;
+    for (const kv of stores) await kv.close();
+    proxy.drop();
+    return count;
+  };
+  t.is(await connections([undefined, undefined]), 1);
+  t.is(await connections(["a", "b", "c"]), 3);
+  await proxy.close();
 });

@@ -166,3 +166,18 @@ test.serial("comparisons every few milliseconds beside a busy watch tell nothing
   t.deepEqual(seen.faults, []);
   t.true(await seen.agrees(s.writer));
 });
+
+test.serial("an answer that comes too late does not end the watches of a connection that lives", async (t) => {
+  await using s = await startFaultyEtcd({ callTimeoutMs: 1000 });
+  await using seen = observe(s.through, "/p/");
+  await seen.mirror.synced;
+  await until("live", seen.mirror.live);
+  s.proxy.pause();
+  await t.throwsAsync(s.through.get("/p/a"), { message: /did not answer in time/ });
+  t.true(seen.mirror.live());
+  s.proxy.open();
+  await s.through.get("/p/a");
+  await seen.mirror.reached(await s.put("/p/a", "1"));
+  t.true(seen.mirror.live());
+  t.true(await seen.agrees(s.writer));
+});

@@ -19,8 +19,8 @@ export type EtcdServer = {
   readonly pid: number;
   /** SIGKILL; resolves when the process is gone. */
   kill(): Promise<void>;
-  /** Starts it again on the same ports and data (`wipe`: on empty data), and waits until it serves. */
-  restart(options?: { wipe?: boolean; wait?: boolean }): Promise<void>;
+  /** Starts it again on the same ports and data (`wipe`: on empty data; `args`: with these too, this time), and waits until it serves. */
+  restart(options?: { wipe?: boolean; wait?: boolean; args?: readonly string[] }): Promise<void>;
   /** SIGSTOP and SIGCONT. */
   pause(): void;
   resume(): void;
@@ -30,6 +30,9 @@ export type EtcdServer = {
   log(): string;
   [Symbol.asyncDispose](): Promise<void>;
 };
+
+/** Where a member of a cluster runs: its address, and a command that starts it there. */
+export type EtcdHost = { readonly name: string; readonly address: string; readonly wrapper: readonly string[] };
 
 export type EtcdCluster = {
   readonly members: readonly EtcdServer[];
@@ -63,20 +66,25 @@ export function startEtcd(options: { args?: readonly string[]; scheme?: "http" |
 }
 
 /** A cluster of `size` members, with a slower election so that a busy machine does not depose leaders. */
-export function startEtcdCluster(size = 3, options: { args?: readonly string[] } = {}): Promise<EtcdCluster> {
+export function startEtcdCluster(size = 3, options: { args?: readonly string[]; hosts?: readonly EtcdHost[] } = {}): Promise<EtcdCluster> {
   return onFreePorts(size * 2, async (ports) => {
-    const plan = Array.from({ length: size }, (_, i) => ({
-      name: `m${i}`,
-      client: ports[i * 2] ?? 0,
-      peerUrl: `http://127.0.0.1:${ports[i * 2 + 1]}`,
-    }));
+    const plan = Array.from({ length: size }, (_, i) => {
+      const { name = `m${i}`, address = "127.0.0.1", wrapper = [] } = options.hosts?.[i] ?? {};
+      return { name, address, wrapper, client: ports[i * 2] ?? 0, peerUrl: `http://${address}:${ports[i * 2 + 1]}` };
+    });
     const initial = plan.map((member) => `${member.name}=${member.peerUrl}`).join(",");
-    const members = plan.map(({ name, client, peerUrl }) =>
-      createServerHandle(name, client, "http", [
-        ...["--heartbeat-interval", "50", "--election-timeout", "500"],
-        ...memberArgs(name, `http://127.0.0.1:${client}`, peerUrl),
-        ...["--initial-cluster", initial, ...(options.args ?? [])],
-      ]),
+    const members = plan.map(({ name, address, wrapper, client, peerUrl }) =>
+      createServerHandle(
+        name,
+        client,
+        "http",
+        [
+          ...["--heartbeat-interval", "50", "--election-timeout", "500"],
+          ...memberArgs(name, `http://${address}:${client}`, peerUrl),
+          ...["--initial-cluster", initial, ...(options.args ?? [])],
+        ],
+        { address, wrapper },
+      ),
     );
     await startAll(members);
     const stop = () => stopAll(members);
@@ -122,13 +130,19 @@ function memberArgs(name: string, clientUrl: string, peerUrl: string): string[] 
   ];
 }
 
-function createServerHandle(name: string, port: number, scheme: "http" | "https", args: readonly string[]): EtcdServer {
+function createServerHandle(
+  name: string,
+  port: number,
+  scheme: "http" | "https",
+  args: readonly string[],
+  host: Pick<EtcdHost, "address" | "wrapper"> = { address: "127.0.0.1", wrapper: [] },
+): EtcdServer {
   if (BINARY === undefined) throw new Error("etcd is not installed: run `apt-get install etcd-server`");
   const binary = BINARY;
   const home = mkdtempSync(join(existsSync("/dev/shm") ? "/dev/shm" : tmpdir(), "fleetcron-etcd-"));
   const dataDir = join(home, "data");
   const logFile = join(home, "log");
-  const endpoint = `${scheme}://127.0.0.1:${port}`;
+  const endpoint = `${scheme}://${host.address}:${port}`;
   let child: ChildProcess | undefined;
   let gone: Promise<void> = Promise.resolve();
   const onProcessExit = () => {
@@ -160,11 +174,11 @@ function createServerHandle(name: string, port: number, scheme: "http" | "https"
       return child.pid;
     },
     kill,
-    async restart({ wipe = false, wait = true } = {}) {
+    async restart({ wipe = false, wait = true, args: more = [] } = {}) {
       await kill();
       if (wipe) rmSync(dataDir, { recursive: true, force: true });
       const out = openSync(logFile, "a");
-      const [command = binary, ...rest] = [...WITH_PARENT, binary, "--data-dir", dataDir, ...args];
+      const [command = binary, ...rest] = [...WITH_PARENT, ...host.wrapper, binary, "--data-dir", dataDir, ...args, ...more];
       const started = spawn(command, rest, { stdio: ["ignore", out, out] });
       child = started;
       gone = new Promise((resolve) => started.once("exit", () => resolve()));

@@ -1,5 +1,6 @@
 /** A TCP proxy on the loopback that misbehaves on demand: cuts, refuses, swallows, or holds back one direction. */
 import { connect, createServer, type Socket } from "node:net";
+import { systemClock } from "fleetcron-shared/base/clock";
 
 export type Direction = "toServer" | "toClient";
 
@@ -17,6 +18,8 @@ export type FaultProxy = {
   blackhole(direction?: Direction): void;
   /** What is sent in `direction` (or both) is held back until `open`. */
   pause(direction?: Direction): void;
+  /** What is sent arrives so much later. */
+  delay(ms: number): void;
   /** Called after each piece of data that was passed on. */
   onData: ((direction: Direction, bytes: number) => void) | undefined;
   readonly connections: number;
@@ -30,15 +33,26 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
   const mode: Record<Direction, "open" | "blackhole" | "pause"> = { toServer: "open", toClient: "open" };
   let refusing = false;
   const held: (() => void)[] = [];
+  let delayMs = 0;
+  /** Until then what came before is under way: nothing overtakes it. */
+  const busyUntil: Record<Direction, number> = { toServer: 0, toClient: 0 };
+
+  function later(direction: Direction, pass: () => void): void {
+    const now = systemClock.mono();
+    busyUntil[direction] = Math.max(busyUntil[direction], now + delayMs);
+    systemClock.after(busyUntil[direction] - now, pass);
+  }
 
   function pump(from: Socket, to: Socket, direction: Direction): void {
     from.on("data", (data) => {
       if (mode[direction] === "blackhole") return;
       const pass = () => {
+        if (to.destroyed) return;
         to.write(data);
         proxy.onData?.(direction, data.length);
       };
       if (mode[direction] === "pause") held.push(pass);
+      else if (delayMs > 0 || busyUntil[direction] > systemClock.mono()) later(direction, pass);
       else pass();
     });
     from.on("error", () => to.destroy());
@@ -93,6 +107,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     },
     blackhole: (direction) => setMode("blackhole", direction),
     pause: (direction) => setMode("pause", direction),
+    delay(ms) {
+      delayMs = ms;
+    },
     onData: undefined,
     get connections() {
       return pairs.size;

@@ -5,13 +5,16 @@ import { join } from "node:path";
 import type { ExecutionContext } from "ava";
 import { tempFolder } from "./processes.ts";
 
-export type SmallDisk = Disposable & {
+/** A file system of which nothing but `filler` matters here. */
+export type FilledDisk = {
   readonly path: string;
   freeBytes(): number;
   /** Fills it but for so many bytes; again: with another rest. */
   fill(restBytes: number): void;
   empty(): void;
 };
+
+export type SmallDisk = Disposable & FilledDisk;
 
 /** Undefined where mounting is not permitted: the test has said so, has passed, and has nothing more to do. */
 export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk | undefined {
@@ -24,10 +27,21 @@ export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk | undef
     t.pass();
     return undefined;
   }
-  const filler = join(folder.path, "filler");
-  const freeBytes = () => ((fs) => fs.bavail * fs.bsize)(statfsSync(folder.path));
   return {
-    path: folder.path,
+    ...filledDisk(folder.path),
+    [Symbol.dispose]() {
+      execFileSync("umount", ["-l", folder.path]);
+      folder[Symbol.dispose]();
+    },
+  };
+}
+
+/** The file system that is mounted at `path`, with a file that fills it. */
+export function filledDisk(path: string): FilledDisk {
+  const filler = join(path, "filler");
+  const freeBytes = () => ((fs) => fs.bavail * fs.bsize)(statfsSync(path));
+  return {
+    path,
     freeBytes,
     fill(restBytes) {
       rmSync(filler, { force: true });
@@ -40,9 +54,5 @@ export function smallDisk(t: ExecutionContext, bytes: number): SmallDisk | undef
       }
     },
     empty: () => rmSync(filler, { force: true }),
-    [Symbol.dispose]() {
-      execFileSync("umount", ["-l", folder.path]);
-      folder[Symbol.dispose]();
-    },
   };
 }

@@ -40,7 +40,7 @@ export function killSpawners(folder: string): number[] {
 }
 
 /** All below a process, from one look at /proc: a spawner may have thousands of children. */
-function descendants(pid: number): number[] {
+export function descendants(pid: number): number[] {
   const children = Map.groupBy(
     readdirSync("/proc").filter((name) => /^\d+$/.test(name)),
     (name) => Number(/^PPid:\s+(\d+)$/m.exec(textOf(`/proc/${name}/status`))?.[1]),

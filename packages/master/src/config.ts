@@ -54,6 +54,9 @@ export const masterSettings = z.strictObject({
     .describe("time zone of rules that name none; kept in etcd by the cluster's first start"),
   sessionTtl: durationSetting("5s", 2000).describe("how long after its last sign of life a leader is replaced"),
   lostAfter: durationSetting("60s", 0).describe("how long a node is gone before its executions count as lost"),
+  missedAfter: durationSetting("60s", 1000).describe(
+    "how long after its time, beyond jitter and holdFor, a tick that nobody has reported counts as missed",
+  ),
   notifyAllow: z
     .array(z.string().refine(isAllowEntry, { error: expected("private, a host name, an address, or a network such as 10.1.0.0/16") }))
     .default([])
@@ -90,6 +93,7 @@ export type MasterConfig = {
   readonly timezone: string;
   readonly sessionTtlMs: number;
   readonly lostAfterMs: number;
+  readonly missedAfterMs: number;
   readonly notifyAllow: readonly string[];
   readonly notifySecretsDir: string;
   readonly notifyTimeoutMs: number;
@@ -141,6 +145,7 @@ export function masterConfig(settings: MasterSettings): MasterConfig {
     timezone: settings.timezone,
     sessionTtlMs: durationMs(settings.sessionTtl),
     lostAfterMs: durationMs(settings.lostAfter),
+    missedAfterMs: durationMs(settings.missedAfter),
     notifyAllow: settings.notifyAllow,
     notifySecretsDir: settings.notifySecretsDir,
     notifyTimeoutMs: durationMs(settings.notifyTimeout),

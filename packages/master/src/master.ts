@@ -11,10 +11,8 @@ import type { Random } from "fleetcron-shared/base/random";
 import { Cleanup } from "fleetcron-shared/base/service";
 import { createMetrics } from "fleetcron-shared/metrics/registry";
 import type { LeaderInfo } from "fleetcron-shared/model/facts";
-import { openElection } from "fleetcron-shared/store/election";
 import type { Kv } from "fleetcron-shared/store/kv";
 import { openSession } from "fleetcron-shared/store/session";
-import { encode } from "fleetcron-shared/wire/codec";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import { readClientSecret } from "./access/oidc-setting.ts";
 import type { MasterConfig } from "./config.ts";
@@ -23,7 +21,7 @@ import { startHistory } from "./history/start.ts";
 import { createServer, listen, reloadTls } from "./http/server.ts";
 import { readTls } from "./http/tls.ts";
 import type { PassPoint } from "./kill-points.ts";
-import { followElection } from "./leader/leader.ts";
+import { startLeading } from "./leading.ts";
 import { measuredKv, observeInto, readInto } from "./metrics/follow.ts";
 import { MASTER_METRICS } from "./metrics/table.ts";
 import { createSender } from "./notify/sender.ts";
@@ -32,9 +30,7 @@ import { openFileChecker } from "./ops/file-checker.ts";
 import { openLogStreams } from "./ops/log-streams.ts";
 import { createOrderLease } from "./ops/order-lease.ts";
 import { openHooks } from "./ops/receive-hook.ts";
-import { startPipelines } from "./pipelines/engine.ts";
 import { createTimetable } from "./timetable.ts";
-import { startTriggers } from "./triggers/triggers.ts";
 import { openViews } from "./views.ts";
 
 export type Master = {
@@ -106,6 +102,7 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
       send,
       passPoint,
       archive,
+      missedAfterMs: config.missedAfterMs,
     };
 
     let hasStarted = false;
@@ -151,21 +148,14 @@ export async function startMaster(deps: MasterDeps, config: MasterConfig): Promi
     const token = await ensureAdminToken({ ...deps, keys, newId }, config.dataDir);
     if (token !== undefined) await views.tokens.reached((await kv.get(keys.token("admin")))?.modRevision ?? 0);
     const self: LeaderInfo = { v: 1, master: about.name, since: toIso(clock.now()), address: url };
-    const election = openElection(deps, { key: keys.leader, value: encode(self), session });
-    const { lostAfterMs } = config;
-    const leader = followElection(
-      { ...ops, election, hold: archive?.hold, observe: observeInto(metrics, clock) },
-      { lostAfterMs, auditRetentionMs: config.auditRetentionMs },
-      (own) => {
-        const triggers = startTriggers(own, { timezone: meta.timezone });
-        return [triggers, startPipelines(own, { lostAfterMs, alsoOf: triggers.alsoOf })];
-      },
+    const { lostAfterMs, missedAfterMs, auditRetentionMs } = config;
+    const leading = startLeading(
+      { ...ops, session, hold: archive?.hold, observe: observeInto(metrics, clock) },
+      { lostAfterMs, missedAfterMs, auditRetentionMs, timezone: meta.timezone },
+      self,
     );
-    isLeading = leader.isLeading;
-    cleanup.add(async () => {
-      await election.close();
-      await leader.stop();
-    });
+    isLeading = leading.isLeading;
+    cleanup.add(leading.stop);
     await orderLease.current();
     hasStarted = true;
     return {

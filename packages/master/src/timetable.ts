@@ -44,7 +44,13 @@ export function createTimetable(timezone: string): Timetable {
     if (rule.timer === undefined) return atSubmission(job, rule);
     const schedule = scheduleOf(job, rule, rule.timer);
     const { nextAfter, lastAtOrBefore } = instantsOf(rule, schedule);
-    return { words: schedule.describe(), kind: schedule.kind, nextAfter, lastAtOrBefore };
+    return {
+      // Put into words only for people.
+      get words() {
+        return schedule.describe();
+      },
+      ...{ kind: schedule.kind, nextAfter, lastAtOrBefore },
+    };
   }
 
   return {

@@ -1,5 +1,6 @@
 /** Nodes, executions, records and processes as text for people. */
 import { FAILURES } from "fleetcron-shared/model/failures";
+import { NO_NODE } from "fleetcron-shared/model/missed";
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import type { ExecutionDetail, ExecutionView, ProcView } from "../http/api-schema.ts";
 import type { NodeDetail, NodeView, NodeWork } from "../http/node-schema.ts";
@@ -97,12 +98,12 @@ export function recordText(context: Shown, record: ExecutionRecord): string {
     ["record", record.id],
     ["job", `${record.jobGroup}/${record.jobId} (revision ${record.jobRevision})`],
     ["execution", record.execution],
-    ["node", `${record.nodeId} (${record.hostname})`],
+    ["node", record.nodeId === NO_NODE ? "none" : `${record.nodeId} (${record.hostname})`],
     ["host", record.host],
     ["part of", record.partOf],
     [
       "result",
-      `${context.paint(colourOf(record), outcomeWord(record.outcome))}${resultDetail(record)}${record.provisional === true ? " (provisional: the node is gone)" : ""}`,
+      `${context.paint(colourOf(record), outcomeWord(record.outcome))}${resultDetail(record)}${record.provisional === true ? (record.outcome.type === "missed" ? " (until a node reports it)" : " (provisional: the node is gone)") : ""}`,
     ],
     ["attempt", `${record.attempt}${record.finalAttempt ? "" : ", another one follows"}`],
     [

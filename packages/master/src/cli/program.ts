@@ -41,7 +41,7 @@ export function createProgram(context: Context): Command {
 }
 
 const EXIT_CODES =
-  "0 done, 1 what was waited for failed, 2 wrong usage or input, 3 not found, 4 conflict, 5 not allowed, 6 master or etcd out of reach, 7 timed out";
+  "0 done, 1 what was waited for failed or a check found something, 2 wrong usage or input, 3 not found, 4 conflict, 5 not allowed, 6 master or etcd out of reach, 7 timed out";
 
 /** The global options as far as they are parsed. */
 export function globalOptions(program: Command): GlobalOptions {

@@ -33,6 +33,10 @@ export const SERVE_FLAGS = [
   ["--session-ttl <duration>", "how long after its last sign of life a leader is replaced (default: 5s)"],
   ["--lost-after <duration>", "how long a node is gone before its executions count as lost (default: 60s)"],
   [
+    "--missed-after <duration>",
+    "how long after its time, beyond jitter and holdFor, a tick that nobody has reported counts as missed (default: 60s)",
+  ],
+  [
     "--notify-allow <target>",
     "send notifications there, too: a host name, address or network, or private for all; repeatable (default: public addresses)",
   ],

@@ -6,6 +6,7 @@ import type { ImportOptions } from "./import-crontab.ts";
 import type { RunOptions } from "./job-run.ts";
 import type { ListOptions } from "./list.ts";
 import { addListOptions, collect, count } from "./tree-options.ts";
+import type { VerifyOptions } from "./verify.ts";
 
 export function addJobCommands(program: Command, context: Context): void {
   program
@@ -36,6 +37,20 @@ export function addJobCommands(program: Command, context: Context): void {
     .action(async (file: string, options: ImportOptions) =>
       (await import("./import-crontab.ts")).importCrontabFile(context, file, options),
     );
+
+  program
+    .command("verify")
+    .summary("check that everything that was due has happened, once and in time")
+    .description(
+      "Compares schedules with records, claims and processes: ticks that nobody tells of, that ran twice, late or at the same time, that were missed or lost. Only reads. Exit code 1 when something is found.",
+    )
+    .option("--since <time>", "ticks from this time on, or so long ago", "24h")
+    .option("--until <time>", "ticks before this time (default: now)")
+    .option("--job <job>", "only of this job")
+    .option("--group <group>", "only of this group")
+    .option("--late-after <duration>", "what begins later than this after its due time is late (default: 1m)")
+    .option("--limit <number>", "list at most so many findings (default: 1000)", count("--limit", 1, 10_000))
+    .action(async (options: VerifyOptions) => (await import("./verify.ts")).verify(context, options));
 
   const job = program
     .command("job")

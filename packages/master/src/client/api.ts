@@ -9,6 +9,7 @@ import type * as Nodes from "../http/node-schema.ts";
 import type * as Pipelines from "../http/pipeline-schema.ts";
 import type * as Secret from "../http/secret-schema.ts";
 import type * as Timeline from "../http/timeline-schema.ts";
+import type { VerifyQuery, VerifyResult } from "../http/verify-schema.ts";
 import type { JobRef } from "../job-ref.ts";
 import { searchLog } from "./log-bytes.ts";
 import { fetchLog, followLog, type LogEvents } from "./logs.ts";
@@ -45,6 +46,8 @@ export function createApiClient(rest: Rest) {
     /** What became of each due tick, newest first. */
     verdicts: (key: JobRef, query: Timeline.VerdictsQuery) => get<Timeline.VerdictsResult>(`${job(key)}/verdicts`, query),
     forecast: (query: Timeline.ForecastQuery) => get<Timeline.ForecastResult>("/forecast", query),
+    /** Looks at many records: it may take a while. */
+    verify: (query: VerifyQuery) => rest.send<VerifyResult>("GET", `${BASE}/verify`, { query: query as Query, timeoutMs: 120_000 }),
 
     pipelines: (query: Pipelines.PipelineListQuery) => get<Pipelines.PipelinePage>("/pipelines", query),
     pipeline: (key: JobRef) => get<Pipelines.PipelineView>(pipeline(key)),

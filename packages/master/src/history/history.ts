@@ -66,7 +66,10 @@ export type History = {
   open(cluster: string): Promise<void>;
   /** The `upTo` of the newest batch; undefined when there has been none. */
   position(): Promise<Revision | undefined>;
-  /** A record that is there stays as it is, but for a provisional one, which the true one replaces; a run is replaced by its later end. */
+  /**
+   * A record that is there stays as it is, but for a provisional one: the true one replaces it, or a later form of it; a void one (model/missed.ts) removes it.
+   * A run is replaced by its later end.
+   */
   append(batch: Batch): Promise<void>;
   records(query: RecordQuery): Promise<RecordSlice>;
   record(id: string): Promise<ExecutionRecord | undefined>;

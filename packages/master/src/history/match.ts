@@ -24,6 +24,11 @@ export function comparePlaces(a: Place, b: Place): number {
   return b.endMs - a.endMs || (a.id < b.id ? 1 : a.id > b.id ? -1 : 0);
 }
 
+/** Whether a provisional record takes the place of one that is held. */
+export function isLater(record: ExecutionRecord, held: Pick<ExecutionRecord, "provisional" | "handleTime">): boolean {
+  return held.provisional === true && (fromIso(record.handleTime ?? "") ?? 0) > (fromIso(held.handleTime ?? "") ?? 0);
+}
+
 export type RecordColumns = {
   readonly id: string;
   readonly endMs: number;

@@ -1,4 +1,5 @@
 /** A page of the archive and what is not in it yet, as one list without doubles. Pure. */
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import type { RecordQuery, RecordSlice } from "./history.ts";
 import { comparePlaces, matcher, placeOf } from "./match.ts";
@@ -13,7 +14,7 @@ export function mergeTail(waiting: readonly ExecutionRecord[], slice: RecordSlic
     (before === undefined || comparePlaces(placeOf(record), before) > 0) &&
     // Beyond the end of the archive's page others may come in between.
     (slice.next === undefined || comparePlaces(placeOf(record), slice.next) <= 0);
-  const added = [...newest.values()].filter((record) => passes(record) && isInside(record));
+  const added = [...newest.values()].filter((record) => !isVoid(record) && passes(record) && isInside(record));
   // The archive may have a provisional one in place of a true one that waits, wherever that belongs.
   const kept = slice.records.filter(({ id }) => !newest.has(id));
   const all = [...added, ...kept].sort((a, b) => comparePlaces(placeOf(a), placeOf(b)));

@@ -1,10 +1,11 @@
 /** Stores a batch, each record once: see postgres-schema.ts. The caller holds LOCK_APPEND in the transaction. */
 
 import { fromIso } from "fleetcron-shared/base/clock";
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import type { PoolClient } from "pg";
 import type { Batch } from "./history.ts";
-import { columnsOf, type RecordColumns } from "./match.ts";
+import { columnsOf, isLater, type RecordColumns } from "./match.ts";
 import { dayOf, makePartitions, partitionDays } from "./postgres-partitions.ts";
 import { SCHEMA } from "./postgres-schema.ts";
 import { clean, textOf, wordsOf } from "./search-text.ts";
@@ -42,20 +43,27 @@ async function putRecords(client: Client, records: readonly ExecutionRecord[]): 
   const rows = new Map<string, Row>();
   for (const record of records) {
     const row = { ...columnsOf(record), record };
-    if (!row.isProvisional || !rows.has(row.id)) rows.set(row.id, row);
+    const held = rows.get(row.id);
+    if (held === undefined || !row.isProvisional || held.isProvisional) rows.set(row.id, row);
   }
   if (rows.size === 0) return;
   const provisional = [...rows.values()].filter(({ isProvisional }) => isProvisional).map(({ id }) => id);
   if (provisional.length > 0) {
-    const known = await client.query<{ id: string }>(`SELECT id FROM ${SCHEMA}.records WHERE id = ANY ($1)`, [provisional]);
-    for (const { id } of known.rows) rows.delete(id);
+    const known = await client.query<{ id: string; doc: string }>(`SELECT id, doc FROM ${SCHEMA}.records WHERE id = ANY ($1)`, [
+      provisional,
+    ]);
+    for (const { id, doc } of known.rows) {
+      const row = rows.get(id);
+      if (row !== undefined && !isLater(row.record, JSON.parse(doc) as ExecutionRecord)) rows.delete(id);
+    }
   }
-  const fresh = [...rows.values()];
+  const all = [...rows.values()];
+  const fresh = all.filter(({ record }) => !isVoid(record));
   const there = new Set(await partitionDays(client));
   await makePartitions(client, new Set(fresh.map(({ endMs }) => dayOf(endMs)).filter((day) => !there.has(day))));
   const gone = await client.query<{ id: string; end_ms: string }>(
     `DELETE FROM ${SCHEMA}.provisional WHERE id = ANY ($1) RETURNING id, end_ms`,
-    [fresh.map(({ id }) => id)],
+    [all.map(({ id }) => id)],
   );
   for (const { id, end_ms } of gone.rows) await client.query(`DELETE FROM ${SCHEMA}.records WHERE id = $1 AND end_ms = $2`, [id, end_ms]);
   const left = fresh.filter(({ isProvisional }) => isProvisional);

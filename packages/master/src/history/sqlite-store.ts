@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { DatabaseSync, type SQLInputValue } from "node:sqlite";
 import { fromIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import {
   type ArchivedRun,
@@ -16,7 +17,7 @@ import {
   type RecordSlice,
   type RunQuery,
 } from "./history.ts";
-import { columnsOf, comparePlaces, outcomeColumn, placeOf, type RecordColumns } from "./match.ts";
+import { columnsOf, comparePlaces, isLater, outcomeColumn, placeOf, type RecordColumns } from "./match.ts";
 import { clean, compileSearch, textOf, wordsOf } from "./search-text.ts";
 import { migrateSqlite } from "./sqlite-schema.ts";
 
@@ -37,7 +38,7 @@ export function openSqliteStore(path: string, cluster: string) {
     db.close();
     throw error;
   }
-  const known = db.prepare("SELECT seq, provisional FROM records WHERE id = ?");
+  const known = db.prepare("SELECT seq, provisional, iif(provisional = 1, doc, NULL) AS doc FROM records WHERE id = ?");
   known.setReadBigInts(true);
   const taken = db.prepare("SELECT 1 FROM records WHERE seq = ?");
   const insert = db.prepare(
@@ -57,12 +58,13 @@ export function openSqliteStore(path: string, cluster: string) {
 
   function put(record: ExecutionRecord): void {
     const columns = columnsOf(record);
-    const held = known.get(columns.id) as { seq: bigint; provisional: bigint } | undefined;
+    const held = known.get(columns.id) as { seq: bigint; provisional: bigint; doc: string | null } | undefined;
     if (held !== undefined) {
-      if (held.provisional === 0n || columns.isProvisional) return;
+      if (held.provisional === 0n || (columns.isProvisional && !isLater(record, JSON.parse(held.doc ?? "{}")))) return;
       removeWords.run(held.seq);
       remove.run(held.seq);
     }
+    if (isVoid(record)) return;
     let low = BigInt(`0x${hash(columns.id, 5)}`);
     const high = BigInt(columns.endMs) << SEQ_BITS;
     while (taken.get(high | low) !== undefined) low = (low + 1n) & SEQ_MASK;

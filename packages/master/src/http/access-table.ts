@@ -37,6 +37,7 @@ export const ACCESS: Readonly<Record<string, Need>> = {
   "GET /jobs/:group/:id/why": viewer("groups"),
   "GET /jobs/:group/:id/verdicts": viewer("groups"),
   "GET /forecast": viewer("groups"),
+  "GET /verify": viewer("groups"),
   "POST /apply": operator("groups"),
 
   "GET /pipelines": viewer("groups"),

@@ -50,6 +50,10 @@ export const ROUTE_DOCS: Readonly<Record<string, RouteDoc>> = {
   "GET /api/v1/jobs/:group/:id/why": { summary: "Why a job did or did not run at a time", codes: JOB },
   "GET /api/v1/jobs/:group/:id/verdicts": { summary: "What became of each due tick of a job", codes: JOB },
   "GET /api/v1/forecast": { summary: "Expected starts and running processes per minute of the coming hours" },
+  "GET /api/v1/verify": {
+    summary: "Whether everything that was due has happened, once and in time",
+    codes: ["job/not-found", "input/too-large"],
+  },
   "POST /api/v1/apply": {
     summary: "Apply files of jobs, pipelines and channels, all or nothing",
     codes: ["write/conflict", "job/in-use", "channel/in-use", "input/unreadable"],

@@ -61,7 +61,7 @@ const record = z.object({
   logRef: z.string().exactOptional(),
   result: result.exactOptional(),
   usage: z.object({ cpuMs: z.number(), maxRssKiB: z.number() }).exactOptional(),
-  provisional: z.boolean().exactOptional().describe("the node is gone; its own record replaces this one when it returns"),
+  provisional: z.boolean().exactOptional().describe("the leader has said so in place of a node; what the node reports takes its place"),
   isHandled: z.boolean(),
   handleTime: z.string().exactOptional(),
 });
@@ -74,6 +74,7 @@ const stats = z.object({
   lostCount: z.number(),
   avgTimeMs: z.number(),
   deviationMs: z.number().exactOptional(),
+  missedUntil: z.string().exactOptional().describe("the newest tick that the auditor has found missed"),
   streak: z.number().describe("positive: successes in a row; negative: final failures in a row"),
   failing: z
     .record(z.string(), z.object({ final: z.number(), attempts: z.number(), told: z.array(z.string()).exactOptional() }))

@@ -40,6 +40,7 @@ import { addSessionRoutes } from "./routes/session.ts";
 import { addHealthRoutes, addInfoRoute, etcdRevision, type SystemDeps } from "./routes/system.ts";
 import { addTimelineRoutes } from "./routes/timeline.ts";
 import { addTokenRoutes } from "./routes/tokens.ts";
+import { addVerifyRoute } from "./routes/verify.ts";
 import { readTls, type TlsFiles } from "./tls.ts";
 
 export type ServerDeps = {
@@ -94,6 +95,7 @@ export function createServer(deps: ServerDeps): App {
     addInfoRoute(api, deps.system);
     addJobRoutes(api, own);
     addTimelineRoutes(api, own);
+    addVerifyRoute(api, own);
     addNodeRoutes(api, own);
     addRunRoutes(api, own);
     addLogRoutes(api, own);

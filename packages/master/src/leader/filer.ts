@@ -7,7 +7,7 @@ import { toIso } from "fleetcron-shared/base/clock";
 import { AppError, isCode } from "fleetcron-shared/base/errors";
 import type { JobStats } from "fleetcron-shared/model/facts";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
-import type { LeaseId, Revision } from "fleetcron-shared/store/kv";
+import { type LeaseId, prefixEnd, type Revision } from "fleetcron-shared/store/kv";
 import { openMirror } from "fleetcron-shared/store/mirror";
 import { noticesOfRecord } from "../notify/notices.ts";
 import { FILING_BATCH, type FilingFacts, type FilingItem, type FilingPlan, planFiling, type Standing, type StatsBefore } from "./filing.ts";
@@ -23,6 +23,10 @@ import { taskAdditions } from "./task-record.ts";
 export type Filer = LeaderService & {
   /** Queues a verdict that the leader itself has found; it is filed unless the node has delivered a record by then. */
   fileVerdict(record: ExecutionRecord, options: { onlyWhileGone: boolean }): void;
+  /** Calls `fn` with what was filed; the returned function ends that. */
+  onFiled(fn: (records: readonly ExecutionRecord[]) => void): () => void;
+  /** Resolves when everything that nodes had delivered when this was called, and every verdict, is filed. */
+  settled(signal: AbortSignal): Promise<void>;
 };
 
 /** Whether filing the record may put orders, which need a lease. */
@@ -39,6 +43,8 @@ export function startFiler(deps: LeaderDeps): Filer {
   const queue = createInboxQueue({ ...deps, log });
   const verdicts = new Set<FilingItem>();
   const known = new Map<string, StatsBefore>();
+  const listeners = new Set<(records: readonly ExecutionRecord[]) => void>();
+  let wake = () => {};
 
   function knownStats(key: string): StatsBefore | undefined {
     const seen = views.stats.get(key);
@@ -74,12 +80,19 @@ export function startFiler(deps: LeaderDeps): Filer {
     });
   }
 
+  /** What nodes have delivered is filed now or was before; a verdict may have been given up instead. */
+  function tell(items: readonly FilingItem[], givenUp: readonly FilingItem[]): void {
+    const records = items.filter((item) => item.inbox !== undefined || !givenUp.includes(item)).map(({ record }) => record);
+    for (const listener of listeners) listener(records);
+  }
+
   /** Files what fits one transaction; returns the items that are dealt with. */
   async function file(items: readonly FilingItem[], lease: LeaseId | undefined): Promise<readonly FilingItem[]> {
     const trusting = plan(items, { filed: () => undefined, stats: knownStats, standing: knownMark }, lease);
     const first = await leaderStep(deps, "file", trusting);
     if (first.succeeded) {
       remember(trusting.stats, first.revision);
+      tell(items.slice(0, trusting.taken), []);
       return items.slice(0, trusting.taken);
     }
     const tried = items.slice(0, trusting.taken);
@@ -92,11 +105,13 @@ export function startFiler(deps: LeaderDeps): Filer {
     }
     const open = tried.filter(facts.isOpen);
     const closed = tried.filter((item) => !facts.isOpen(item));
+    tell(closed, closed);
     if (open.length === 0) return closed;
     const exact = plan(open, facts, lease);
     const second = await leaderStep(deps, "file", exact);
     if (!second.succeeded) return closed;
     remember(exact.stats, second.revision);
+    tell(open.slice(0, exact.taken), []);
     return [...closed, ...open.slice(0, exact.taken)];
   }
 
@@ -114,6 +129,7 @@ export function startFiler(deps: LeaderDeps): Filer {
       queue.drop(item);
       verdicts.delete(item);
     }
+    wake();
     if (done.length === 0) throw new AppError("write/conflict", "records changed while they were filed");
     log.debug({ filed: done.length, waiting: queue.size }, "records filed");
     if (queue.size > 0 || verdicts.size > 0) loop.kick();
@@ -125,12 +141,29 @@ export function startFiler(deps: LeaderDeps): Filer {
     onEvents(events) {
       queue.follow(events);
       if (queue.size > 0) loop.kick();
+      wake();
     },
   });
   return {
     fileVerdict(record, { onlyWhileGone }) {
       verdicts.add({ inboxKey: keys.inboxRecord(record.nodeId, record.id), inbox: undefined, record, onlyWhileGone });
       loop.kick();
+    },
+    onFiled(fn) {
+      listeners.add(fn);
+      return () => listeners.delete(fn);
+    },
+    async settled(signal) {
+      const { revision } = await deps.kv.range({ start: keys.inbox, end: prefixEnd(keys.inbox), countOnly: true });
+      await mirror.reached(revision);
+      const awaited = [...verdicts];
+      const isDone = () => queue.isPast(revision) && !awaited.some((item) => verdicts.has(item));
+      while (!signal.aborted && !isDone()) {
+        const { promise, resolve } = Promise.withResolvers<void>();
+        wake = resolve;
+        signal.addEventListener("abort", () => resolve(), { once: true });
+        await promise;
+      }
     },
     async stop() {
       await mirror.close();

@@ -23,6 +23,8 @@ export type InboxQueue = {
   take(count: number): Promise<FilingItem[]>;
   /** The item has been dealt with (unless the key was written anew since). */
   drop(item: FilingItem): void;
+  /** Whether nothing waits that was written at this revision or before. */
+  isPast(revision: Revision): boolean;
   readonly size: number;
 };
 
@@ -84,6 +86,10 @@ export function createInboxQueue(deps: { kv: Kv; keys: Keys; log: Log }): InboxQ
     drop(item) {
       const held = waiting.get(item.inboxKey);
       if (held !== undefined && item.inbox !== undefined && held.revision <= item.inbox) remove(item.inboxKey);
+    },
+    isPast(revision) {
+      for (const held of waiting.values()) if (held.revision <= revision) return false;
+      return true;
     },
     get size() {
       return waiting.size;

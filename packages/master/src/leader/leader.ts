@@ -5,7 +5,9 @@
 import { asError } from "fleetcron-shared/base/errors";
 import type { Election, Term } from "fleetcron-shared/store/election";
 import type { Sender } from "../notify/sender.ts";
+import { createTimetable } from "../timetable.ts";
 import { startAccessJanitor } from "./access-janitor.ts";
+import { startAuditor } from "./auditor.ts";
 import { startDispatcher } from "./dispatcher.ts";
 import { startFiler } from "./filer.ts";
 import { startJanitor } from "./janitor.ts";
@@ -17,7 +19,7 @@ export type Leader = { isLeading(): boolean; stop(): Promise<void> };
 
 export function followElection(
   deps: Omit<LeaderDeps, "term"> & { election: Election; send: Sender },
-  options: { lostAfterMs: number; auditRetentionMs: number },
+  options: { lostAfterMs: number; missedAfterMs: number; auditRetentionMs: number; timezone: string },
   /** Starts the services that are no part of this folder. */
   others: (own: LeaderDeps) => readonly LeaderService[],
 ): Leader {
@@ -36,6 +38,7 @@ export function followElection(
       filer,
       startDispatcher(own),
       startUndertaker({ ...own, filer }, options),
+      startAuditor({ ...own, filer, timetable: createTimetable(options.timezone) }, options),
       startJanitor(own),
       startAccessJanitor(own, { auditRetentionMs: options.auditRetentionMs }),
       startNotifier(own),

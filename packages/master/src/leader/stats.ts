@@ -34,12 +34,27 @@ export function uncountProvisional(stats: JobStats, provisional: ExecutionRecord
   return last === undefined || last.record === provisional.id ? next : { ...next, last };
 }
 
+/** `stats` with a verdict of the auditor in place of the one before; either may be undefined. The result that ended last may be unknown afterwards. */
+export function recountMissed(stats: JobStats, before: ExecutionRecord | undefined, after: ExecutionRecord | undefined): JobStats {
+  const { last, ...rest } = stats;
+  const count = (record: ExecutionRecord | undefined) => (record === undefined ? 0 : (record.dueCount ?? 1));
+  const kept = last?.record === before?.id ? undefined : last;
+  const newestOf = after === undefined ? kept : newest(kept, after);
+  const until = [stats.missedUntil, after?.dueUntil ?? after?.dueAt].filter((time) => time !== undefined).sort();
+  return {
+    ...rest,
+    skippedCount: Math.max(0, stats.skippedCount + count(after) - count(before)),
+    ...(newestOf === undefined ? {} : { last: newestOf }),
+    ...(until.length === 0 ? {} : { missedUntil: until.at(-1) ?? "" }),
+  };
+}
+
 function lower(streak: number): number {
   return Math.min(streak, 0) - 1;
 }
 
 /** The result that ended last, whenever it was filed: late deliveries do not hide newer results. */
-function newest(last: JobStats["last"], record: ExecutionRecord): NonNullable<JobStats["last"]> {
+export function newest(last: JobStats["last"], record: ExecutionRecord): NonNullable<JobStats["last"]> {
   if (last !== undefined && (fromIso(last.endTime) ?? 0) > (fromIso(record.endTime) ?? 0)) return last;
   return {
     record: record.id,

@@ -27,6 +27,9 @@ export function observeInto(metrics: Metrics<MasterMetric>, clock: Pick<Clock, "
         if (endedMs !== undefined) metrics.observe("fleetcron_master_filing_lag_seconds", (clock.now() - endedMs) / 1000);
       }
     },
+    missed: (reason, ticks) => metrics.count("fleetcron_master_ticks_missed_total", { reason }, ticks),
+    duplicate: () => metrics.count("fleetcron_master_ticks_duplicate_total"),
+    late: () => metrics.count("fleetcron_master_ticks_late_total"),
     advanced(before, after) {
       for (const lagMs of handOvers(before, after, clock.now())) metrics.observe("fleetcron_master_handover_seconds", lagMs / 1000);
       if (isRunEnd(before.state) || !isRunEnd(after.state)) return;

@@ -42,6 +42,19 @@ export const MASTER_METRICS = {
     labels: ["outcome", "success"],
   },
   fleetcron_master_filing_lag_seconds: { type: "histogram", help: "End of an attempt to the filing of its record (leader)", buckets: WORK },
+  fleetcron_master_ticks_missed_total: {
+    type: "counter",
+    help: "Due ticks that nobody ran or reported in time, by the reason; one that is reported after all stays counted (leader)",
+    labels: ["reason"],
+  },
+  fleetcron_master_ticks_duplicate_total: {
+    type: "counter",
+    help: "Second executions of one tick of an `interval` or `alone` job, reruns of lost ones apart: always 0 (leader)",
+  },
+  fleetcron_master_ticks_late_total: {
+    type: "counter",
+    help: "First attempts that began more than 5 s after their tick, beyond the rule's jitter (leader)",
+  },
   fleetcron_master_runs_total: { type: "counter", help: "Runs of pipelines that have ended, by state (leader)", labels: ["state"] },
   fleetcron_master_run_duration_seconds: { type: "histogram", help: "How long runs of pipelines took (leader)", buckets: RUNS },
   fleetcron_master_handover_seconds: {

@@ -4,6 +4,7 @@
  */
 import type { Failing, JobStats } from "fleetcron-shared/model/facts";
 import type { Job } from "fleetcron-shared/model/job";
+import { NO_NODE } from "fleetcron-shared/model/missed";
 import type { Notice, NoticeData, NoticeSubject, Severity } from "fleetcron-shared/model/notice";
 import type { NotifyEvent, NotifyRule } from "fleetcron-shared/model/notify-rules";
 import { didRun, type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
@@ -95,10 +96,20 @@ export function happeningOf(record: ExecutionRecord, stats: JobStats): Happening
   const { outcome } = record;
   const also: NotifyEvent[] = [];
   if (outcome.type === "lost" || outcome.type === "timeout") also.push(outcome.type);
-  if (outcome.type === "missed" || (outcome.type === "skipped" && UNWANTED_SKIPS.includes(outcome.reason))) also.push("missed");
+  if (
+    (outcome.type === "missed" && !isToldByAuditor(record, stats)) ||
+    (outcome.type === "skipped" && UNWANTED_SKIPS.includes(outcome.reason))
+  )
+    also.push("missed");
   if (didRun(outcome) && isSlow(record.durationMs ?? 0, stats)) also.push("slow");
   if (!didRun(outcome)) return { also, result: "none" };
   return { also, result: record.success ? "success" : record.finalAttempt ? "finalFailure" : "failure" };
+}
+
+/** The auditor has found it missed, and told of it, before the node said so itself. */
+function isToldByAuditor(record: ExecutionRecord, { missedUntil }: JobStats): boolean {
+  const last = record.dueUntil ?? record.dueAt;
+  return record.provisional !== true && missedUntil !== undefined && last !== undefined && last <= missedUntil;
 }
 
 function isSlow(durationMs: number, stats: JobStats): boolean {
@@ -116,7 +127,7 @@ function withoutReplaced(before: Failing | undefined, replaced: ExecutionRecord 
 function dataOf(record: ExecutionRecord, stats: JobStats): NoticeData {
   const { nodeId, execution, attempt, success, dueAt, beginTime, endTime, durationMs, finalAttempt } = record;
   const data: Record<string, string | number | boolean | undefined> = {
-    node: nodeId,
+    node: nodeId === NO_NODE ? undefined : nodeId,
     outcome: outcomeWord(record.outcome),
     message: record.result?.message === undefined ? undefined : cut(record.result.message, MAX_MESSAGE),
     success,

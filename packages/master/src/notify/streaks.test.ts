@@ -153,7 +153,7 @@ test("titles say which job, where, and why", (t) => {
   t.is(title({ success: false, outcome: { type: "lost", why: "nodeGone" } }), "db/backup failed on web-1: the node is gone");
   t.is(
     title({ success: false, outcome: { type: "missed", reason: "misfireWindow" }, dueAt: AT, dueCount: 3 }),
-    `db/backup was missed 3 times on web-1: misfireWindow, due ${AT}`,
+    `db/backup was missed 3 times on web-1: too old when an agent was there again (misfireWindow), due ${AT}`,
   );
   t.is(title({ durationMs: 65_400 }), "db/backup succeeded on web-1 in 1m5s");
   t.is(file(job, NO_STATS, recordOf({ success: false, outcome: { type: "skipped", reason: "policy" } })).notice?.events[0], "missed");

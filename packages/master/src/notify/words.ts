@@ -2,6 +2,7 @@
 import { formatDuration } from "fleetcron-shared/base/duration";
 import type { Failing } from "fleetcron-shared/model/facts";
 import type { Job } from "fleetcron-shared/model/job";
+import { NO_NODE } from "fleetcron-shared/model/missed";
 import type { NotifyEvent } from "fleetcron-shared/model/notify-rules";
 import type { ExecutionRecord, Outcome } from "fleetcron-shared/model/record";
 
@@ -28,7 +29,7 @@ function predicate(
   if (outcome.type === "missed" || outcome.type === "skipped") {
     const times = (record.dueCount ?? 1) > 1 ? ` ${record.dueCount} times` : "";
     const due = record.dueAt === undefined ? "" : `, due ${record.dueAt}`;
-    return `${outcome.type === "missed" ? "was missed" : "was skipped"}${times} on ${nodeId}: ${outcomeText(outcome)}${due}`;
+    return `${outcome.type === "missed" ? "was missed" : "was skipped"}${times}${nodeId === NO_NODE ? "" : ` on ${nodeId}`}: ${outcomeText(outcome)}${due}`;
   }
   if (record.success) {
     if (events[0] === "recovery") return `works again on ${nodeId}, after ${times(failing?.attempts ?? 1, "failure")}${slow}`;
@@ -44,6 +45,13 @@ function predicate(
   const why = record.result?.status === "failed" ? (record.result.message ?? "its result says so") : outcomeText(outcome);
   return `failed on ${nodeId}: ${why}${again}${row}${slow}`;
 }
+
+const MISSED = {
+  nodeOffline: "the node was offline (nodeOffline)",
+  noMatchingNode: "no node matches (noMatchingNode)",
+  misfireWindow: "too old when an agent was there again (misfireWindow)",
+  unknown: "nobody has run or reported it (unknown)",
+} as const;
 
 /** Why it ended so, for people. */
 export function outcomeText(outcome: Outcome): string {
@@ -71,7 +79,7 @@ export function outcomeText(outcome: Outcome): string {
     case "skipped":
       return outcome.detail === undefined ? outcome.reason : `${outcome.reason}: ${outcome.detail}`;
     case "missed":
-      return outcome.reason;
+      return MISSED[outcome.reason];
   }
 }
 

@@ -1,6 +1,7 @@
 /** Fills the feed of live changes (event-feed.ts): from the views for what is held in memory, from two tails for records and runs of pipelines. */
 import { asError } from "fleetcron-shared/base/errors";
 import { kindsOf } from "fleetcron-shared/model/channel";
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { RunDocument } from "fleetcron-shared/model/pipeline/run-document";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { summaryOf } from "fleetcron-shared/model/record-summary";
@@ -121,7 +122,9 @@ export function openEvents(deps: EventDeps): Events {
       if (event.type === "delete") return undefined;
       const record = tryDecode<ExecutionRecord>(event.kv.key, event.kv.value);
       const summary = record === undefined ? undefined : summaryOf(record);
-      return summary && { kind: "record", key: summary.id, group: summary.group, value: () => summary };
+      // A verdict that was taken back is gone.
+      const value = record !== undefined && isVoid(record) ? undefined : summary;
+      return summary && { kind: "record", key: summary.id, group: summary.group, value: () => value };
     }),
     fromTail(keys.runs, revision, (event) => {
       const [, group = "", , id = ""] = keys.parts(event.type === "put" ? event.kv.key : event.key);

@@ -6,6 +6,7 @@
 import { fromIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { idTimeMs } from "fleetcron-shared/base/ids";
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { prefixRange } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
@@ -70,7 +71,7 @@ async function findByPrefix(deps: FindDeps, id: string, prefix: string, job: str
       const { kvs } = await deps.kv.range({ ...prefixRange(deps.keys.recordsOf(ref.group, ref.id) + prefix), limit: 100 });
       for (const kv of kvs) {
         const record = tryDecode<ExecutionRecord>(kv.key, kv.value);
-        if (record !== undefined) found.push(record);
+        if (record !== undefined && !isVoid(record)) found.push(record);
       }
     }
   };

@@ -6,6 +6,7 @@
 import { type EpochMs, fromIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { firstIdAt } from "fleetcron-shared/base/ids";
+import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { Place, RecordFilter } from "../history/history.ts";
@@ -83,7 +84,7 @@ async function fromEtcd(deps: ListDeps, query: RecordQuery, after: string | unde
   let lookedAt = 0;
   for await (const record of newestFirst(streams)) {
     lookedAt += 1;
-    if (passes(record)) items.push(record);
+    if (!isVoid(record) && passes(record)) items.push(record);
     if (items.length >= query.limit || lookedAt >= MAX_LOOKED_AT) return { items, next: toCursor(record.id) };
   }
   return { items };

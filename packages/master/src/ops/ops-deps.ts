@@ -31,6 +31,8 @@ export type OpsDeps = {
   /** Undefined: there is no history beyond etcd. It knows of no groups: who reads looks at the caller's. */
   readonly archive?: Archive | undefined;
   readonly timetable: Timetable;
+  /** A tick without a report counts as missed so long after its time. */
+  readonly missedAfterMs?: number;
   readonly orderLease: OrderLease;
   readonly fileChecker: FileChecker;
   readonly logStreams: LogStreams;

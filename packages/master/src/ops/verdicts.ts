@@ -4,6 +4,7 @@ import type { Job } from "fleetcron-shared/model/job";
 import { didRun, type ExecutionRecord } from "fleetcron-shared/model/record";
 import type { TickVerdict, VerdictsResult } from "../http/timeline-schema.ts";
 import type { JobEntry } from "../views.ts";
+import { auditRecordsOver, withoutStale } from "./audit-records.ts";
 import { procsOf } from "./list-executions.ts";
 import { listRecords } from "./list-records.ts";
 import type { OpsDeps } from "./ops-deps.ts";
@@ -52,12 +53,14 @@ function ticksBefore(deps: Pick<OpsDeps, "timetable">, job: Job, range: { sinceM
 async function recordsSince(deps: VerdictDeps, job: Job, sinceMs: EpochMs): Promise<ExecutionRecord[]> {
   const records: ExecutionRecord[] = [];
   let cursor: string | undefined;
+  const over = await auditRecordsOver(deps, job, sinceMs);
   do {
     const page = await listRecords(deps, { job: job.key, since: toIso(Math.max(0, sinceMs - CLOCK_TOLERANCE_MS)), limit: PAGE, cursor });
     records.push(...page.items);
     cursor = page.next;
   } while (cursor !== undefined && records.length < MAX_RECORDS);
-  return records;
+  const listed = new Set(records.map(({ id }) => id));
+  return [...records, ...over.filter(({ id }) => !listed.has(id))];
 }
 
 function tickKey(rule: string, dueMs: EpochMs): string {
@@ -94,7 +97,7 @@ export function judge(
   const runningBy = new Map(running.map(({ key, execution }) => [key, execution]));
   return ticks.map(({ rule, dueMs }) => {
     const key = tickKey(rule, dueMs);
-    const found = [...(ofTick.get(key)?.values() ?? [])].sort((a, b) => (a.id < b.id ? -1 : 1));
+    const found = withoutStale([...(ofTick.get(key)?.values() ?? [])]).sort((a, b) => (a.id < b.id ? -1 : 1));
     return { dueAt: toIso(dueMs), rule, ...conclude(found, runningBy.get(key), nowMs - dueMs) };
   });
 }

@@ -3,6 +3,7 @@ import { type EpochMs, toIso } from "fleetcron-shared/base/clock";
 import { formatDuration } from "fleetcron-shared/base/duration";
 import type { Claim } from "fleetcron-shared/model/facts";
 import type { Job, Rule } from "fleetcron-shared/model/job";
+import { NO_NODE } from "fleetcron-shared/model/missed";
 import { didRun, type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import type { WhyVerdict } from "../http/api-schema.ts";
 import type { Candidate } from "./choose-nodes.ts";
@@ -74,7 +75,7 @@ function fromRecords({ records, dueMs }: WhyFacts): Explanation | undefined {
     record.dueCount === undefined || record.dueCount < 2 ? "" : ` (one verdict for ${record.dueCount} ticks from ${record.dueAt} on)`;
   if (outcome.type === "skipped")
     return say("skipped", `Node ${record.nodeId} skipped it: ${SKIPPED[outcome.reason]}${range}.`, outcome.reason);
-  if (outcome.type === "missed") return say("missed", `It was missed: ${MISSED[outcome.reason]}${range}.`, outcome.reason);
+  if (outcome.type === "missed") return fromMissed(records, range);
   const why = outcome.type === "lost" ? outcome.why : "unknown";
   const provisional = record.provisional ? "; if the node returns, its own record replaces this verdict" : "";
   return say(
@@ -82,6 +83,18 @@ function fromRecords({ records, dueMs }: WhyFacts): Explanation | undefined {
     `Node ${record.nodeId} had taken the tick of ${toIso(dueMs)} and was lost (${why}) before it reported an end${provisional}.`,
     why,
   );
+}
+
+/** Of several nodes that have missed it, the newest record gives the reason. */
+function fromMissed(records: readonly ExecutionRecord[], range: string): Explanation | undefined {
+  const missed = records.filter(({ outcome }) => outcome.type === "missed");
+  const record = missed.at(-1);
+  if (record?.outcome.type !== "missed") return undefined;
+  const { reason } = record.outcome;
+  const nodes = [...new Set(missed.map(({ nodeId }) => nodeId))].filter((node) => node !== NO_NODE);
+  const where = nodes.length === 0 ? "" : ` on ${nodes.slice(0, 5).join(", ")}${nodes.length > 5 ? ` and ${nodes.length - 5} more` : ""}`;
+  const yet = record.provisional ? "; if a node reports it after all, that takes the place of this verdict" : "";
+  return say("missed", `It was missed${where}: ${MISSED[reason]}${range}${yet}.`, reason);
 }
 
 const SKIPPED = {
@@ -97,10 +110,10 @@ const SKIPPED = {
 } as const;
 
 const MISSED = {
-  nodeOffline: "no node that matches was online",
-  noMatchingNode: "no registered node matches",
+  nodeOffline: "no node that it was for was online to run and report it",
+  noMatchingNode: "no registered node matched",
   misfireWindow: "when an agent was there again, it was older than the job's misfire window",
-  unknown: "nobody knows why",
+  unknown: "a node that it was for was online, and nobody has claimed, run or reported it",
 } as const;
 
 function fromRun({ runningOn }: WhyFacts): Explanation | undefined {
@@ -146,5 +159,8 @@ function fromAge({ oldestRecordMs, dueMs, job }: WhyFacts): Explanation {
       `The job keeps ${job.retain.count} records for at most ${formatDuration(job.retain.ageMs)}; those of this tick are no longer kept.`,
     );
   }
-  return say("unknown", "There is no record, no claim and no process of this tick, and nothing that is known now explains it.");
+  return say(
+    "unknown",
+    "There is no record, no claim and no process of this tick, and nothing that is known now explains it. When its time to report is over, the leader's auditor gives it a verdict.",
+  );
 }

@@ -3,22 +3,28 @@ import { type EpochMs, fromIso, toIso } from "fleetcron-shared/base/clock";
 import { firstIdAt, idTimeMs } from "fleetcron-shared/base/ids";
 import type { Claim } from "fleetcron-shared/model/facts";
 import type { Job, Rule } from "fleetcron-shared/model/job";
+import { NO_NODE, spanOf } from "fleetcron-shared/model/missed";
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import { prefixEnd, prefixRange } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { WhyResult } from "../http/api-schema.ts";
 import type { JobEntry } from "../views.ts";
+import { auditRecordsOver, withoutStale } from "./audit-records.ts";
 import { matchingNodes } from "./choose-nodes.ts";
+import { listRecords } from "./list-records.ts";
 import type { OpsDeps } from "./ops-deps.ts";
 import { scan } from "./scan.ts";
 import { explain, type WhyFacts } from "./why-verdict.ts";
 
-type WhyDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "timetable">;
+type WhyDeps = Pick<OpsDeps, "kv" | "keys" | "views" | "clock" | "timetable" | "archive" | "caller">;
 type Tick = { readonly rule: Rule; readonly dueMs: EpochMs; readonly inWindow: boolean };
 
 /** Clocks of nodes may differ by this much: an execution may bear an earlier time than its tick. */
 const CLOCK_TOLERANCE_MS = 60_000;
 const MAX_READ = 5000;
+const PAGE = 500;
+/** So long after its tick an execution is looked for in the history to have ended. */
+const ARCHIVE_REACH_MS = [5 * 60_000, 3_600_000, 26 * 3_600_000, 8 * 86_400_000];
 
 /** `at` undefined asks for the latest tick, or the first one when none has been due yet. */
 export async function why(deps: WhyDeps, entry: JobEntry, at: string | undefined): Promise<WhyResult> {
@@ -99,18 +105,47 @@ async function gather(deps: WhyDeps, job: Job, { rule, dueMs, inWindow }: Tick, 
 
 async function recordsOfTick(deps: WhyDeps, job: Job, rule: Rule, dueMs: EpochMs): Promise<ExecutionRecord[]> {
   const prefix = deps.keys.recordsOf(job.group, job.id);
-  const dueAt = toIso(dueMs);
-  const found: ExecutionRecord[] = [];
+  const isOfTick = (record: ExecutionRecord) => {
+    const span = spanOf(record);
+    return span !== undefined && span.ruleId === rule.id && span.firstMs <= dueMs && span.lastMs >= dueMs;
+  };
+  const found = (await auditRecordsOver(deps, job, dueMs - CLOCK_TOLERANCE_MS)).filter(isOfTick);
   let read = 0;
   for await (const kv of scan(deps.kv, { start: prefix + firstIdAt(dueMs - CLOCK_TOLERANCE_MS), end: prefixEnd(prefix) })) {
     const record = tryDecode<ExecutionRecord>(kv.key, kv.value);
-    if (record?.ruleId === rule.id && record.partOf === undefined && record.dueAt !== undefined) {
-      if (record.dueAt === dueAt || (record.dueAt < dueAt && (record.dueUntil ?? "") >= dueAt)) found.push(record);
-    }
+    if (record !== undefined && isOfTick(record) && !found.some(({ id }) => id === record.id)) found.push(record);
     read += 1;
     if (read >= MAX_READ) break;
   }
-  return found;
+  // What etcd holds is newer than the same in the history.
+  const archived = found.length > 0 ? [] : await archivedOfTick(deps, job, dueMs, isOfTick);
+  return withoutStale([...found, ...archived]);
+}
+
+/** Those that have left etcd. Most end soon after their tick: the nearest span of time in which there are any is enough. */
+async function archivedOfTick(
+  deps: WhyDeps,
+  job: Job,
+  dueMs: EpochMs,
+  isOfTick: (record: ExecutionRecord) => boolean,
+): Promise<ExecutionRecord[]> {
+  if (deps.archive === undefined) return [];
+  let since = dueMs - CLOCK_TOLERANCE_MS;
+  for (const reachMs of ARCHIVE_REACH_MS) {
+    const until = dueMs + reachMs;
+    const found: ExecutionRecord[] = [];
+    let cursor: string | undefined;
+    let read = 0;
+    do {
+      const page = await listRecords(deps, { job: job.key, since: toIso(since), until: toIso(until), limit: PAGE, cursor });
+      found.push(...page.items.filter(isOfTick));
+      read += page.items.length;
+      cursor = page.next;
+    } while (cursor !== undefined && read < MAX_READ);
+    if (found.length > 0) return found;
+    since = until;
+  }
+  return [];
 }
 
 function jobFacts(deps: WhyDeps, job: Job): string[] {
@@ -133,6 +168,9 @@ function tickFacts({ nodes, claim, records, runningOn, rule }: WhyFacts): string
     ...runningOn.map((node) => `runs on ${node}`),
     ...records
       .slice(0, 20)
-      .map((record) => `record ${record.id}: ${outcomeWord(record.outcome)} on ${record.nodeId}, ended ${record.endTime}`),
+      .map(
+        (record) =>
+          `record ${record.id}: ${outcomeWord(record.outcome)}${record.nodeId === NO_NODE ? "" : ` on ${record.nodeId}`}, ended ${record.endTime}`,
+      ),
   ];
 }

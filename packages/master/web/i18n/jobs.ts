@@ -115,7 +115,10 @@ export const JOBS = {
   "record.usageText": ["cpu {cpu}, memory {rss}", "CPU {cpu}，内存 {rss}"],
   "record.run": ["Of the run", "所属运行"],
   "record.provisional": ["Provisional", "暂定"],
-  "record.provisionalText": ["the node is gone; its own record replaces this one when it returns", "节点已离线；恢复后将以其自身记录为准"],
+  "record.provisionalText": [
+    "said by the leader in place of a node; what the node reports takes its place",
+    "由主控代为判定；节点上报后以其记录为准",
+  ],
 
   "kill.title": ["Kill {key}?", "终止 {key}？"],
   "kill.text": ["The processes on {node} are asked to end, and ended after their grace.", "将请求 {node} 上的进程结束，宽限期后强制终止。"],

@@ -1,0 +1,86 @@
+/** An etcd that is slow, or out of space, or away while an agent starts again: every tick still gets its true verdict. Found by chaos runs (test/chaos/README.md). */
+import { writeFileSync } from "node:fs";
+import test from "ava";
+import { systemClock } from "fleetcron-shared/base/clock";
+import type { LockNext } from "fleetcron-shared/model/facts";
+import { outcomeWord } from "fleetcron-shared/model/record";
+import { startAgentBench, words } from "../support/agent-bench.ts";
+import { startFaultProxy } from "../support/fault-proxy.ts";
+import { eventually } from "../support/fleet.ts";
+import { isAlive, textOf, until } from "../support/processes.ts";
+
+test("a claim that is under way is no execution: with a slow etcd no tick is skipped for an overlap that was none", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: [] });
+  await using proxy = await startFaultProxy(bench.etcd.port);
+  await bench.add("n1", { endpoint: proxy.endpoint, args: ["--session-ttl", "10s"] });
+  await bench.dispatch("n1", "t/tick", { kind: "interval", rules: [{ mode: "cycle", timer: "* * * * * *" }] });
+  await eventually("it runs", async () => bench.runs().length > 0);
+  proxy.delay(550);
+  await systemClock.sleep(4000);
+  proxy.delay(0);
+  const fromMs = systemClock.now();
+  await eventually("later ticks have run", async () => bench.runs().some((run) => Date.parse(run.due) > fromMs + 2000), 60_000);
+  await bench.undispatch("n1", "t/tick");
+  await bench.idle();
+  const outcomes = (await bench.records("t/tick")).map(({ outcome }) => outcomeWord(outcome));
+  t.deepEqual(
+    outcomes.filter((word) => word === "skipped:overlap"),
+    [],
+    outcomes.join(", "),
+  );
+});
+
+test("out of space: what waits for the lock of an alone job goes on waiting, a tick and an order", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: ["n1"] });
+  const gate = bench.file("gate");
+  const script = bench.script(`until test -e ${gate}; do sleep 0.05; done`);
+  const spec = { kind: "alone", overlap: "queue", holdFor: "20s", run: { command: { script } } } as const;
+  await bench.dispatch("n1", "t/alone", { ...spec, rules: [{ mode: "cycle", timer: "*/2 * * * * *" }] });
+  const next = await eventually("the tick after the one that runs is next in line", () => bench.kv.get(bench.keys.lockNext("t", "alone")));
+  const { execution } = JSON.parse(next.value) as LockNext;
+  // An order of another job comes when nothing can be written.
+  bench.agent("n1").pause();
+  const ordered = await bench.run("n1", "t/ordered", { kind: "alone", holdFor: "20s", run: { command: { script: "true" } } });
+  await alarm(bench.etcd.endpoint, "ACTIVATE");
+  bench.agent("n1").resume();
+  await systemClock.sleep(1500);
+  await alarm(bench.etcd.endpoint, "DEACTIVATE");
+  writeFileSync(gate, "");
+  for (const id of [execution, ordered]) {
+    const record = await eventually("it has run", async () => (await bench.records()).find((one) => one.execution === id), 20_000);
+    t.is(words(record), "1 exit:0");
+  }
+});
+
+test("an attempt that ended while no agent was there is followed by its retry, however late the next agent learns its jobs", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: [] });
+  await using proxy = await startFaultProxy(bench.etcd.port);
+  await bench.add("n1", { endpoint: proxy.endpoint, args: ["--session-ttl", "10s"] });
+  const gate = bench.file("gate");
+  const script = `echo $$ > ${bench.file("pid")}; test $FLEETCRON_ATTEMPT = 2 && exit 0; until test -e ${gate}; do sleep 0.05; done; exit 7`;
+  await bench.dispatch("n1", "t/retry", { run: { command: { script } }, rules: [{ mode: "manyonce" }], retry: { limit: 1, delay: "1s" } });
+  const pid = await until("it runs", () => Number(textOf(bench.file("pid"))) || undefined);
+  await bench.agent("n1").kill();
+  writeFileSync(gate, "");
+  await until("it has ended", () => !isAlive(pid));
+  proxy.delay(300);
+  await bench.agent("n1").restart();
+  proxy.delay(0);
+  const records = await eventually("two attempts", async () => {
+    const all = await bench.records("t/retry");
+    return all.length === 2 && all;
+  });
+  t.deepEqual(records.map(words), ["1… exit:7", "2 exit:0"]);
+});
+
+async function alarm(endpoint: string, action: "ACTIVATE" | "DEACTIVATE"): Promise<void> {
+  const post = async (path: string, body: object) => {
+    const answer = await fetch(endpoint + path, { method: "POST", body: JSON.stringify(body) });
+    return (await answer.json()) as { header: { member_id: string } };
+  };
+  const { header } = await post("/v3/maintenance/status", {});
+  await post("/v3/maintenance/alarm", { action, memberID: header.member_id, alarm: "NOSPACE" });
+}
