@@ -1,0 +1,39 @@
+/** Where nothing is wrong, what is due begins at once: no fault of the world excuses what became of these ticks. */
+import { EPOCH_MS } from "./process.ts";
+import type { WorldEnd } from "./world.ts";
+
+/** So long after a heal things may still be in disorder: sessions, leaders, and what has piled up. */
+const SETTLING_MS = 6 * 60_000;
+const AROUND_MS = 15_000;
+
+export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind: string; readonly text: string }[] {
+  // Too few slots delay everything.
+  if (capacity < 20) return [];
+  const { history, prompt } = truth;
+  const tickOf = (about: { job: string; rule?: string | undefined; dueMs?: number | undefined; node?: string | undefined }) =>
+    `${about.job} ${about.rule} ${about.dueMs} ${about.node ?? ""}`;
+  const begun = new Map<string, number>();
+  for (const { beginMs, ...about } of history.runs) {
+    for (const key of [tickOf(about), tickOf({ ...about, node: undefined })]) begun.set(key, Math.min(begun.get(key) ?? beginMs, beginMs));
+  }
+  const told = new Map<string, string>();
+  for (const verdict of history.verdicts) {
+    told.set(tickOf(verdict), verdict.outcome);
+    told.set(tickOf({ ...verdict, node: undefined }), verdict.outcome);
+  }
+  const isCalm = (dueMs: number) =>
+    spans.every(({ fromMs, toMs }) => EPOCH_MS + fromMs - AROUND_MS > dueMs || EPOCH_MS + toMs + SETTLING_MS < dueMs);
+  const found: { kind: string; text: string }[] = [];
+  for (const [target, untilMs] of prompt) {
+    if (!isCalm(target.dueMs)) continue;
+    const key = tickOf(target);
+    const beginMs = begun.get(key);
+    const outcome = told.get(key);
+    const words = `${key} (${new Date(target.dueMs).toISOString()})`;
+    if (beginMs === undefined && outcome !== "skipped:overlap")
+      found.push({ kind: "unexcused", text: `nothing was wrong, and ${words} did not run: ${outcome}` });
+    if (beginMs !== undefined && beginMs > untilMs)
+      found.push({ kind: "tardy", text: `nothing was wrong, and ${words} began ${beginMs - target.dueMs} ms late` });
+  }
+  return found;
+}
