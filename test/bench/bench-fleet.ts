@@ -85,7 +85,8 @@ export async function startBenchFleet(): Promise<BenchFleet> {
   };
 }
 
-function compile(folder: string, name: string, flags: readonly string[] = []): string {
+/** A program of `c/`, compiled into `folder`; its path. */
+export function compile(folder: string, name: string, flags: readonly string[] = []): string {
   const out = join(folder, name);
   execFileSync("cc", ["-O2", ...flags, "-o", out, fileURLToPath(new URL(`c/${name}.c`, import.meta.url))]);
   return out;

@@ -2,8 +2,9 @@
 import { eventually } from "../support/fleet.ts";
 import { type BenchFleet, quantile } from "./bench-fleet.ts";
 
-export async function measureOrders(fleet: BenchFleet, count: number): Promise<{ p50: number; p99: number; max: number }> {
-  await fleet.apply({ "order/j": fleet.stampJob("orders", "order") });
+/** `name` tells several measurements of one fleet apart. */
+export async function measureOrders(fleet: BenchFleet, count: number, name = "orders"): Promise<{ p50: number; p99: number; max: number }> {
+  await fleet.apply({ "order/j": fleet.stampJob(name, "order") });
   await eventually(
     "the job has reached the agent",
     async () => (await fleet.api.job({ group: "order", id: "j" })).acknowledged?.nodes === 1,
@@ -12,7 +13,7 @@ export async function measureOrders(fleet: BenchFleet, count: number): Promise<{
   for (let i = 0; i < count; i++) {
     const sentMs = performance.timeOrigin + performance.now();
     await fleet.api.runJob({ group: "order", id: "j" }, {});
-    const stamp = await eventually("the ordered process has begun", async () => fleet.stamps("orders")[i]);
+    const stamp = await eventually("the ordered process has begun", async () => fleet.stamps(name)[i]);
     latencies.push(stamp.atMs - sentMs);
   }
   await fleet.removeAll();

@@ -6,28 +6,27 @@ import type { Clock } from "fleetcron-shared/base/clock";
 
 export class Asking {
   readonly #clock: Pick<Clock, "turn">;
-  readonly #open = new Map<string, Promise<void>>();
+  readonly #open = new Map<string, PromiseWithResolvers<void>>();
 
   constructor(clock: Pick<Clock, "turn">) {
     this.#clock = clock;
   }
 
-  /** `ask` asks for the tick of this execution. */
-  async during<T>(execution: string, ask: () => Promise<T>): Promise<T> {
-    const answered = Promise.withResolvers<void>();
-    this.#open.set(execution, answered.promise);
-    try {
-      return await ask();
-    } finally {
-      this.#open.delete(execution);
-      // What the answer leads to comes first.
-      this.#clock.turn(answered.resolve);
-    }
+  /** This execution has begun in order to ask. */
+  begins(execution: string): void {
+    this.#open.set(execution, Promise.withResolvers());
+  }
+
+  /** It has its answer, or none; those who wait for it go on when what it leads to has happened. */
+  ends(execution: string): void {
+    const open = this.#open.get(execution);
+    this.#open.delete(execution);
+    if (open !== undefined) this.#clock.turn(open.resolve);
   }
 
   /** Waits for the answers if all of these only ask; false when one of them is really under way. */
   async answered(executions: readonly { readonly id: string }[]): Promise<boolean> {
-    const open = executions.map(({ id }) => this.#open.get(id));
+    const open = executions.map(({ id }) => this.#open.get(id)?.promise);
     if (open.length === 0 || open.includes(undefined)) return false;
     await Promise.all(open);
     return true;

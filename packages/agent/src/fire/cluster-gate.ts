@@ -142,14 +142,10 @@ export class ClusterGate {
     const look = held !== undefined || tick.rank > 0 || clock.now() - dueMs > FRESH_MS;
     try {
       await this.#deps.journal.committed();
-      const request = {
-        execution: execution.id,
-        claimKey: keys.claim(job.group, job.id, ruleId, dueMs),
-        lockKey: job.kind === "alone" ? keys.lock(job.group, job.id) : undefined,
-        windowMs: job.misfireWindowMs,
-        ...{ dueMs, look, held },
-      };
-      return await this.#asking.during(execution.id, () => claimTick(this.#deps, request));
+      const claimKey = keys.claim(job.group, job.id, ruleId, dueMs);
+      const lockKey = job.kind === "alone" ? keys.lock(job.group, job.id) : undefined;
+      const windowMs = job.misfireWindowMs;
+      return await claimTick(this.#deps, { execution: execution.id, claimKey, lockKey, windowMs, dueMs, look, held });
     } catch (thrown) {
       this.#deps.executions.shelve(execution);
       this.#deps.slots.release();
@@ -157,6 +153,8 @@ export class ClusterGate {
       if (!isNotNow(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
       if (!this.#lanes.join(tick)) this.#leave(tick, { reason: "isolated" });
       return { type: "held" };
+    } finally {
+      this.#asking.ends(execution.id);
     }
   }
 
@@ -234,6 +232,7 @@ export class ClusterGate {
   }
 
   #begin(tick: ClusterTick): ActiveExecution {
+    this.#asking.begins(tick.execution);
     return this.#deps.executions.begin(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
   }
 

@@ -9,12 +9,16 @@ const LONGEST_SLEEP_MS = 1000;
 const BATCH = 25;
 /** Timers come up to a millisecond late: the last stretch before a due time is spent turning the event loop. */
 const TURNING_MS = 2;
+/** Later than this, the process or its host has stood still; and so long it listens then, before it goes on. */
+const STALL_MS = 500;
+const LISTEN_MS = 100;
 
 export class Ticker {
   readonly #deps: { clock: Clock; planner: Planner };
   readonly #onDue: (due: readonly DueRule[]) => void;
   #cancel: (() => void) | undefined;
   #armedForMs = 0;
+  #hasListened = false;
   #running = false;
 
   constructor(deps: { clock: Clock; planner: Planner }, onDue: (due: readonly DueRule[]) => void) {
@@ -51,6 +55,13 @@ export class Ticker {
   }
 
   #wake(): void {
+    // After a stall: what has ended meanwhile is heard of first, or it would seem to be under way.
+    if (!this.#hasListened && this.#deps.clock.now() - this.#armedForMs > STALL_MS) {
+      this.#hasListened = true;
+      this.#cancel = this.#deps.clock.after(LISTEN_MS, () => this.#wake());
+      return;
+    }
+    this.#hasListened = false;
     const due = this.#deps.planner.takeDue(this.#deps.clock.now(), BATCH);
     if (due.length > 0) this.#onDue(due);
     this.#arm();
