@@ -52,7 +52,7 @@ export const ROUTE_DOCS: Readonly<Record<string, RouteDoc>> = {
   "GET /api/v1/forecast": { summary: "Expected starts and running processes per minute of the coming hours" },
   "GET /api/v1/verify": {
     summary: "Whether everything that was due has happened, once and in time",
-    codes: ["job/not-found", "input/too-large"],
+    codes: ["job/not-found", "input/invalid", "input/too-large"],
   },
   "POST /api/v1/apply": {
     summary: "Apply files of jobs, pipelines and channels, all or nothing",
