@@ -1,7 +1,8 @@
 import test from "ava";
 import { AppError } from "fleetcron-shared/base/errors";
+import { spanOf } from "fleetcron-shared/model/missed";
 import type { Kv } from "fleetcron-shared/store/kv";
-import { type AuditBench, createAuditBench, minute, rangesOf, verdictsOf } from "../support/audit-bench.ts";
+import { type AuditBench, createAuditBench, minute, rangesOf, START, verdictsOf } from "../support/audit-bench.ts";
 
 const MINUTE = 60_000;
 
@@ -200,6 +201,27 @@ test("a form of a job that was edited while nobody led has its ticks up to the e
       ...["7: ", "8: ", "9: ", "10: missed:noMatchingNode@-"],
     ]);
   }));
+
+for (const after of [5, 25, 45, 65, 85, 105]) {
+  test(`a job is paused and its leader dies soon after: ticks that were decided on and not written yet, ${after} s`, (t) =>
+    withBench(async (bench) => {
+      await bench.apply("j", { rules: [{ mode: "cycle", timer: "*/30 * * * * *" }] });
+      await bench.lead();
+      await bench.clock.advance(4 * MINUTE + after * 1000);
+      const pausedMs = bench.clock.now();
+      await bench.apply("j", { rules: [{ mode: "cycle", timer: "*/30 * * * * *" }], pause: true });
+      await bench.advance(15_000);
+      await bench.die();
+      await bench.lead();
+      await bench.advance(5 * MINUTE);
+      const spans = (await bench.records("j")).flatMap((record) => spanOf(record) ?? []);
+      const due = Array.from({ length: Math.floor((pausedMs - START - 30_000) / 30_000) }, (_, at) => START + (at + 1) * 30_000);
+      t.deepEqual(
+        due.filter((dueMs) => !spans.some(({ firstMs, lastMs }) => firstMs <= dueMs && dueMs <= lastMs)).map((dueMs) => dueMs - START),
+        [],
+      );
+    }));
+}
 
 test("nobody has led for a while: the ticks of that time are looked at", (t) =>
   withBench(async (bench) => {

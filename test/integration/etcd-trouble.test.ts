@@ -31,6 +31,35 @@ test("a claim that is under way is no execution: with a slow etcd no tick is ski
   );
 });
 
+test("ticks that come all at once, after a stall, are not in each other's way before one of them runs", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: [] });
+  await bench.add("n1", { args: ["--session-ttl", "10s"] });
+  await bench.dispatch("n1", "t/tick", {
+    kind: "interval",
+    run: { command: { script: bench.script("sleep 0.3") } },
+    rules: [{ mode: "cycle", timer: "* * * * * *" }],
+  });
+  for (let round = 0; round < 3; round++) {
+    // What runs ends while the agent stands still.
+    await eventually("it runs", async () => bench.runs().at(-1)?.endMs === undefined && bench.runs().length > 0);
+    bench.agent("n1").pause();
+    await systemClock.sleep(3500);
+    bench.agent("n1").resume();
+    const fromMs = systemClock.now();
+    await eventually("later ticks have run", async () => bench.runs().some((run) => Date.parse(run.due) > fromMs + 1000));
+  }
+  await bench.undispatch("n1", "t/tick");
+  await bench.idle();
+  const outcomes = (await bench.records("t/tick")).map(({ outcome }) => outcomeWord(outcome));
+  // What was still in line at the end was called off.
+  t.deepEqual(
+    outcomes.filter((word) => word !== "exit:0" && word !== "skipped:cancelled"),
+    [],
+    outcomes.join(", "),
+  );
+});
+
 test("out of space: what waits for the lock of an alone job goes on waiting, a tick and an order", async (t) => {
   t.timeout(120_000);
   await using bench = await startAgentBench({ nodes: ["n1"] });

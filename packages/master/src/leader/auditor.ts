@@ -5,7 +5,9 @@
  */
 import { fromIso, toIso } from "fleetcron-shared/base/clock";
 import type { Audited } from "fleetcron-shared/model/facts";
+import type { Job } from "fleetcron-shared/model/job";
 import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
+import type { Revision } from "fleetcron-shared/store/kv";
 import { decode, encode } from "fleetcron-shared/wire/codec";
 import { createTurns } from "../ops/turns.ts";
 import type { Timetable } from "../timetable.ts";
@@ -25,6 +27,8 @@ const LONGEST_PAUSE_MS = 10_000;
 const SHORTEST_PAUSE_MS = 250;
 /** Ticks further back are not looked at when nobody has led for so long. */
 const MAX_BACK_MS = 86_400_000;
+/** Of a job that is edited again and again. */
+const MAX_FORMS = 20;
 
 export function startAuditor(deps: LeaderDeps & { filer: Filer; timetable: Timetable }, options: AuditorOptions): LeaderService {
   const { kv, keys, clock, views, term, filer } = deps;
@@ -50,10 +54,7 @@ export function startAuditor(deps: LeaderDeps & { filer: Filer; timetable: Timet
     const turn = createTurns(clock);
     for (const [, entry] of views.jobs.entries()) {
       const { job } = entry;
-      if (before !== undefined && job.updatedAtMs > job.createdAtMs && begun.isRecent(job)) {
-        const old = await formerJob(keys.job(job.group, job.id), before.revision);
-        if (old !== undefined && old.revision !== job.revision) begun.put(old);
-      }
+      if (before !== undefined) for (const old of await formerForms(job, begun)) begun.put(old);
       begun.put(job);
       await turn();
     }
@@ -62,13 +63,24 @@ export function startAuditor(deps: LeaderDeps & { filer: Filer; timetable: Timet
     return begun;
   }
 
-  /** A job as it was then, if etcd still knows. */
-  async function formerJob(key: string, revision: number) {
+  /** The forms of a job that may have ticks which nobody has looked at, oldest first, as far as etcd still knows them. */
+  async function formerForms(job: Job, begun: AuditPass): Promise<Job[]> {
+    const forms: Job[] = [];
+    for (let form = job; form.updatedAtMs > form.createdAtMs && begun.isRecent(form); ) {
+      const old = await formAt(keys.job(job.group, job.id), form.revision - 1);
+      if (old === undefined || old.createdAtMs !== job.createdAtMs || forms.length >= MAX_FORMS) break;
+      forms.unshift(old);
+      form = old;
+    }
+    return forms;
+  }
+
+  async function formAt(key: string, revision: Revision): Promise<Job | undefined> {
     try {
       const { kvs } = await kv.range({ start: key, end: `${key}\0`, revision });
       return kvs[0] === undefined ? undefined : jobEntry(kvs[0]).job;
     } catch (error) {
-      log.debug({ err: error, key }, "a job's form before its last change is no longer known");
+      log.debug({ err: error, key }, "a job's form before a change is no longer known");
       return undefined;
     }
   }
@@ -79,7 +91,6 @@ export function startAuditor(deps: LeaderDeps & { filer: Filer; timetable: Timet
     pass ??= await begin();
     const nowMs = clock.now();
     const startedMono = clock.mono();
-    const { revision } = await kv.range({ start: keys.audited, end: `${keys.audited}\0`, countOnly: true });
     await filer.settled(signal);
     if (signal.aborted) return;
     const taken = filed;
@@ -91,7 +102,7 @@ export function startAuditor(deps: LeaderDeps & { filer: Filer; timetable: Timet
       return late;
     });
     if (signal.aborted) return;
-    const audited: Audited = { v: 1, revision, ...pass.position(nowMs) };
+    const audited: Audited = { v: 1, ...pass.position(nowMs) };
     await leaderTxn(deps, { then: [{ op: "put", key: keys.audited, value: encode(audited) }] });
     const fields = { tookMs: Math.round(clock.mono() - startedMono), ...pass.counts(), written };
     log.debug(fields, "ticks audited");

@@ -236,13 +236,12 @@ export type NodeCondition = {
 };
 
 /**
- * `audited`: every tick whose grace was over at `until` has been looked at, but for those of `open`, which may still be told of. `revision`: of etcd, then.
+ * `audited`: every tick whose grace was over at `until` has been looked at, but for those of `open`, which may still be told of.
  * Written by the leader's auditor.
  */
 export type Audited = {
   readonly v: 1;
   readonly until: string;
-  readonly revision: number;
   readonly open: readonly { readonly job: string; readonly rule: string; readonly dueAt: string; readonly node?: string }[];
 };
 
