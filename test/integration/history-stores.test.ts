@@ -6,10 +6,13 @@ import type { History, RecordFilter } from "fleetcron/history/history";
 import { comparePlaces, endMsOf, matcher, placeOf } from "fleetcron/history/match";
 import { migratePostgres, POSTGRES_MIGRATIONS } from "fleetcron/history/postgres-schema";
 import { migrateSqlite, SQLITE_MIGRATIONS } from "fleetcron/history/sqlite-schema";
+import { systemClock } from "fleetcron-shared/base/clock";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import pg from "pg";
+import { startFaultProxy } from "../support/fault-proxy.ts";
+import { eventually } from "../support/fleet.ts";
 import { endedAt, postgresAt, sqliteIn } from "../support/histories.ts";
-import { startPostgres } from "../support/postgres.ts";
+import { PASSWORD, startPostgres } from "../support/postgres.ts";
 import { tempFolder } from "../support/processes.ts";
 
 const DAY = 86_400_000;
@@ -288,6 +291,34 @@ test("PostgreSQL: tables of an earlier version are brought up to date by many at
   await client.end();
   await t.throwsAsync(histories[1]!.open("c1"), { code: "history/refused", message: /later version/ });
   await Promise.all(histories.map((history) => history.close()));
+});
+
+test("PostgreSQL: a connection that breaks in the middle of a batch fails that batch, and nothing else", async (t) => {
+  await using server = await startPostgres();
+  await using proxy = await startFaultProxy(server.port);
+  const history = postgresAt(`postgres://fleet:${PASSWORD}@127.0.0.1:${proxy.port}/postgres`);
+  await history.open("c");
+  const outcomes = new Set<string>();
+  for (let round = 0; round < 40; round++) {
+    const records = Array.from({ length: 500 }, () => endedAt(Date.UTC(2027, 0, 1)));
+    const appended = history.append({ records, runs: [] }).then(
+      () => "kept",
+      (error: { code?: string }) => error.code ?? "none",
+    );
+    await systemClock.sleep(round);
+    proxy.cut();
+    outcomes.add(await appended);
+    proxy.open();
+    await eventually("it is back", () =>
+      history.open("c").then(
+        () => true,
+        () => false,
+      ),
+    );
+  }
+  outcomes.delete("kept");
+  t.deepEqual([...outcomes], ["history/away"]);
+  await history.close();
 });
 
 test("PostgreSQL: each day is a partition, and a page reads only those that it needs", async (t) => {

@@ -152,7 +152,11 @@ function openPool(deps: { log: Log }, url: string, where: string, { max, ms }: {
     });
     // An idle connection that breaks is replaced by the next query, which tells of it if that fails, too.
     pool.on("error", (error) => deps.log.debug({ err: error }, "idle connection to the history ended"));
-    pool.on("connect", (client) => clients.add(client));
+    pool.on("connect", (client) => {
+      clients.add(client);
+      // One that breaks in the middle of a transaction fails its query, and says so itself as well: unheard, that would end the program.
+      client.on("error", (error) => deps.log.debug({ err: error }, "connection to the history broke"));
+    });
     pool.on("remove", (client) => clients.delete(client));
     return {
       query: pool.query.bind(pool),

