@@ -1,4 +1,7 @@
-/** The programs that run on the host, in each shell that a host may have as its sh, without a server between. */
+/**
+ * The programs that run on the host, in each shell that a host may have as its sh, without a server between. One test at a time: they use the same
+ * names for what would be different executions, and an execution is ended by its name.
+ */
 import { spawn } from "node:child_process";
 import { existsSync, mkdirSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -37,7 +40,7 @@ for (const shell of SHELLS) {
   const name = shell.join(" ");
   const contextOf = (folder: string, id: string): WrapperContext => ({ nonce: "n", id, shell: name, bases: [folder] });
 
-  test(`${name}: runs, tells the exit, goes on from an offset, removes`, async (t) => {
+  test.serial(`${name}: runs, tells the exit, goes on from an offset, removes`, async (t) => {
     using temp = tempFolder();
     const context = contextOf(temp.path, "a");
     const quoted = `it's "$(x)" \\ \n end`;
@@ -57,7 +60,7 @@ for (const shell of SHELLS) {
     t.false(existsSync(join(temp.path, `fleetcron-${process.getuid?.()}`, "a")));
   });
 
-  test(`${name}: a signal is not an exit code, and SIGINT works`, async (t) => {
+  test.serial(`${name}: a signal is not an exit code, and SIGINT works`, async (t) => {
     using temp = tempFolder();
     const told = async (id: string, script: string) => (await run(shell, startProgram(contextOf(temp.path, id), command(script)))).told;
     t.regex(await told("term", "kill -TERM $$"), /Terminated/);
@@ -65,7 +68,7 @@ for (const shell of SHELLS) {
     t.regex(await told("stop", "(sleep 0.3; kill -CONT $$) & kill -STOP $$; exit 4"), /(Done|Exit)\(?.?4/);
   });
 
-  test(`${name}: the deadline ends the tree`, async (t) => {
+  test.serial(`${name}: the deadline ends the tree`, async (t) => {
     using temp = tempFolder();
     const script = "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$; exec sleep 1000' & echo $$; while :; do sleep 1; done";
     const ran = await run(shell, startProgram(contextOf(temp.path, "a"), command(script, { timeoutMs: 1, killGraceMs: 1 })));
@@ -75,7 +78,7 @@ for (const shell of SHELLS) {
     await until("the tree is gone", () => !pids.some(isAlive));
   });
 
-  test(`${name}: KILL leaves nothing, and a bystander alone`, async (t) => {
+  test.serial(`${name}: KILL leaves nothing, and a bystander alone`, async (t) => {
     using temp = tempFolder();
     const context = contextOf(temp.path, "a");
     const other = contextOf(temp.path, "a1");
@@ -96,7 +99,7 @@ for (const shell of SHELLS) {
   });
 }
 
-test("a folder that is somebody else's, a link, or open to others is not used", async (t) => {
+test.serial("a folder that is somebody else's, a link, or open to others is not used", async (t) => {
   using temp = tempFolder();
   const uid = process.getuid?.();
   const [open, linked, good] = ["open", "linked", "good"].map((name) => join(temp.path, name)) as [string, string, string];
@@ -112,7 +115,7 @@ test("a folder that is somebody else's, a link, or open to others is not used", 
   t.is(ran.out, "ran\n");
 });
 
-test("a start that comes after the agent gave up does nothing", async (t) => {
+test.serial("a start that comes after the agent gave up does nothing", async (t) => {
   using temp = tempFolder();
   const context: WrapperContext = { nonce: "n", id: "a", shell: "/bin/sh", bases: [temp.path] };
   t.is((await run(["/bin/sh"], goOnProgram(context, 0))).told, "@n none\n");
@@ -121,7 +124,7 @@ test("a start that comes after the agent gave up does nothing", async (t) => {
   t.false(existsSync(temp.file("ran")));
 });
 
-test("a host that was started again is told from a keeper that was killed", async (t) => {
+test.serial("a host that was started again is told from a keeper that was killed", async (t) => {
   using temp = tempFolder();
   const context: WrapperContext = { nonce: "n", id: "a", shell: "/bin/sh", bases: [temp.path] };
   await run(["/bin/sh"], startProgram(context, command("true")));
