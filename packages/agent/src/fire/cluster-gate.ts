@@ -16,7 +16,7 @@ import { heldSince, judgeBusyLock, overlapWith } from "./busy-lock.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
-import { isDelayedBy, Lanes } from "./lane.ts";
+import { isDelayedBy, Lanes, type Worked } from "./lane.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
 import { isNotNow } from "./not-now.ts";
@@ -69,7 +69,7 @@ export class ClusterGate {
     for (const tick of ticks) this.#note(tick);
     for (const tick of ticks) {
       const startedMono = clock.mono();
-      while ((await this.#workHeld(tick, clock.now()).catch(() => "busy")) === "busy") await clock.sleep(RETRY_MS);
+      while ((await this.#workHeld(tick, clock.now()).catch(() => "busy")) !== "done") await clock.sleep(RETRY_MS);
       await clock.sleep(Math.max(0, startedMono + PASSED_EVERY_MS - clock.mono()));
     }
   }
@@ -159,7 +159,7 @@ export class ClusterGate {
   }
 
   /** The head of a lane: claim it and run it to its end, or find that somebody else did. */
-  async #workHeld(tick: ClusterTick, sinceMs: EpochMs): Promise<"done" | "busy"> {
+  async #workHeld(tick: ClusterTick, sinceMs: EpochMs): Promise<Worked> {
     const { job } = tick;
     const { clock, slots, executions } = this.#deps;
     const refusal = this.#refusal(tick);
@@ -177,7 +177,7 @@ export class ClusterGate {
     if (result.type === "busy") {
       executions.shelve(execution);
       slots.release();
-      return "busy";
+      return result.holder === undefined ? "busy" : { behind: result.holder.execution };
     }
     if (result.type !== "won") this.#drop(execution);
     else await this.#run(tick, execution, result);

@@ -16,10 +16,13 @@ const MAX_LANE = 200;
 /** Ticks due so long after etcd's return still join a line. */
 const SETTLING_MS = 5000;
 
+/** `busy`: to be tried again; `behind`: the execution that holds the job's lock. */
+export type Worked = "done" | "busy" | { readonly behind: string };
+
 /** What the line asks of the gate, for the tick at its head. */
 export type LaneSteps = {
-  /** Tries to get the tick; when it is won, runs it to its end. `busy`: try again. Throws when etcd is away. `sinceMs`: since when the line moves. */
-  readonly work: (tick: ClusterTick, sinceMs: EpochMs) => Promise<"done" | "busy">;
+  /** Tries to get the tick; when it is won, runs it to its end. Throws when etcd is away. `sinceMs`: since when the line moves. */
+  readonly work: (tick: ClusterTick, sinceMs: EpochMs) => Promise<Worked>;
   readonly isolated: (tick: ClusterTick) => void;
 };
 
@@ -80,10 +83,10 @@ export class Lanes {
     let told = "";
     for (let head = ticks[0]; head !== undefined; head = ticks[0]) {
       try {
-        const isDone = (await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now())) === "done";
+        const worked = await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now());
         lane.sinceMs ??= this.#deps.clock.now();
-        if (isDone) ticks.shift();
-        else await this.#deps.clock.sleep(RETRY_MS);
+        if (worked === "done") ticks.shift();
+        else if (worked === "busy" || !bringForward(ticks, worked.behind)) await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {
         if (isCode(thrown, "etcd/closed")) return;
         const error = asError(thrown).message;
@@ -106,4 +109,11 @@ export class Lanes {
       this.#steps.isolated(head);
     }
   }
+}
+
+/** A tick whose claim has been stored, though its answer was lost, has the lock that the head waits for: it goes first. False: it is not in this line. */
+function bringForward(ticks: ClusterTick[], execution: string): boolean {
+  const index = ticks.findIndex((tick) => tick.execution === execution);
+  if (index > 0) ticks.unshift(...ticks.splice(index, 1));
+  return index > 0;
 }

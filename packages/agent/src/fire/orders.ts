@@ -29,6 +29,7 @@ export type OrderDeps = ClusterGateDeps & {
 export function carryOut(deps: OrderDeps, order: Order): void {
   if (order.type === "kill") return deps.executions.get(order.execution)?.kill({ by: order.by, reason: order.reason });
   if (order.type === "log") return deps.logs.begin(order);
+  if (order.type === "withdraw") return withdraw(deps, order);
   if (order.type === "reset") {
     deps.planner.reset(`${order.group}/${order.job}`, deps.clock.now());
     return deps.planChanged();
@@ -57,6 +58,13 @@ export function carryOut(deps: OrderDeps, order: Order): void {
     deps.log.error({ job: job.key, error: asError(thrown).message }, "an order cannot be carried out");
     giveUp(deps, execution, { type: "spawnFailed", error: `fault in the agent: ${asError(thrown).message}` });
   });
+}
+
+/** Whoever sees this has not seen the order that it withdraws. */
+function withdraw(deps: OrderDeps, order: Extract<Order, { type: "withdraw" }>): void {
+  const { id: orderId, execution, group, job, revision, name, by, reason } = order;
+  const outcome: Outcome = { type: "skipped", reason: "cancelled", detail: `ended by ${by}: ${reason}` };
+  postVerdict(deps, { group, id: job, revision, name }, { type: "order", orderId }, outcome, { execution });
 }
 
 /** An `alone` job runs under its lock, ordered or not; `overlap` says whether the order waits for it. */

@@ -8,7 +8,7 @@ import type { TickRange } from "../plan/misfire.ts";
 import type { Outbox } from "../report/outbox.ts";
 import type { HeldLock, Origin } from "../run/execution.ts";
 import type { ActiveExecution } from "../run/executions.ts";
-import { type Host, recordOf } from "../run/record.ts";
+import { type Host, type NamedJob, recordOf } from "../run/record.ts";
 
 export type VerdictDeps = {
   readonly clock: Clock;
@@ -27,7 +27,7 @@ type More = {
 };
 
 /** Records that this tick or order does not run on this node. */
-export function postVerdict(deps: VerdictDeps, job: Job, origin: Origin, outcome: Outcome, more: More = {}): void {
+export function postVerdict(deps: VerdictDeps, job: NamedJob, origin: Origin, outcome: Outcome, more: More = {}): void {
   deps.outbox.post({ record: verdictRecord(deps, job, origin, outcome, more), lock: more.lock });
 }
 
@@ -57,7 +57,13 @@ export function cancelled(execution: ActiveExecution): Outcome {
 }
 
 /** The record of a tick, order or range that does not run. */
-export function verdictRecord(deps: Pick<VerdictDeps, "clock" | "newId" | "host">, job: Job, origin: Origin, outcome: Outcome, more: More) {
+export function verdictRecord(
+  deps: Pick<VerdictDeps, "clock" | "newId" | "host">,
+  job: NamedJob,
+  origin: Origin,
+  outcome: Outcome,
+  more: More,
+) {
   const endMs = deps.clock.now();
   return recordOf(deps.host, {
     execution: more.execution ?? deps.newId(endMs),

@@ -10,9 +10,12 @@ import { isDone } from "./success.ts";
 /** The host that a record comes from. */
 export type Host = { readonly nodeId: string; readonly hostname: string };
 
+/** What a record says of its job. */
+export type NamedJob = Pick<Job, "group" | "id" | "revision" | "name"> & Partial<Pick<Job, "eventId">>;
+
 export type AttemptFacts = {
   readonly execution: string;
-  readonly job: Job;
+  readonly job: NamedJob;
   readonly origin: Origin;
   readonly attempt: number;
   readonly finalAttempt: boolean;

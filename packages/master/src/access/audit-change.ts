@@ -131,7 +131,7 @@ function requestChange(request: RunRequest | undefined): AuditChange | undefined
 
 /** Values of the environment are not told: some are passwords. */
 function orderChange(node: string, order: Order | undefined): AuditChange | undefined {
-  if (order === undefined || order.type === "log") return undefined;
+  if (order === undefined || order.type === "log" || order.type === "withdraw") return undefined;
   if (order.type === "kill") return { kind: "execution", key: order.execution, action: "killed", after: { node, reason: order.reason } };
   const of = { kind: "job", key: `${order.group}/${order.job}` };
   if (order.type === "reset") return { ...of, action: "reset", after: { node } };

@@ -69,10 +69,10 @@ export function judge(target: AuditTarget, facts: AuditFacts, times: JudgeTimes)
   if (!isOver && nodes.some((node) => mayStillTell(target, node, facts, times))) return WAIT;
   const wasThere = nodes.filter((node) => node.alive !== undefined && !wasAway(node, dueMs));
   if (wasThere.length === 0) return missed("nodeOffline");
+  // It may have died before that: its session outlives it, also by more than its TTL when etcd changes its leader.
+  if (nowMs < dueMs + target.graceMs + times.lostAfterMs + JUDGE_TIMES.spareMs) return WAIT;
   const isTakingOver = wasThere.every((node) => dueMs < Math.max(target.formMs, node.sinceMs) + times.settleMs);
-  if (!isTakingOver) return missed("unknown");
-  // It may have died in that moment: its session outlives it by a little.
-  return nowMs < dueMs + target.graceMs + 2 * times.settleMs ? WAIT : { type: "exempt" };
+  return isTakingOver ? { type: "exempt" } : missed("unknown");
 }
 
 function missed(reason: MissReason): Judgement {

@@ -109,7 +109,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
       deps.observe?.advanced(state.doc, run);
       held.state = { doc: run, plan: state.plan, revision };
       starting.delete(id);
-      await sendKills(run, kills.slice(ADVANCE_LIMITS.kills));
+      await sendKills(state.plan, run, kills.slice(ADVANCE_LIMITS.kills));
       for (const effect of effects)
         if (effect.type === "run")
           log.info({ run: id, pipeline: `${held.group}/${held.pipeline}`, from: effect.from, to: effect.to }, "run changed");
@@ -172,10 +172,10 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
   }
 
   /** The kills that did not fit into the run's own transaction. */
-  async function sendKills(run: RunDocument, kills: readonly Kill[]): Promise<void> {
+  async function sendKills(plan: RunPlan, run: RunDocument, kills: readonly Kill[]): Promise<void> {
     for (let at = 0; at < kills.length; at += KILLS_AT_ONCE) {
       const lease = await deps.orderLease.current();
-      const context = { keys, lease, run, orderedAt: toIso(clock.now()) };
+      const context = { keys, lease, plan, run, orderedAt: toIso(clock.now()) };
       await leaderStep(deps, "kill", { then: kills.slice(at, at + KILLS_AT_ONCE).flatMap((kill) => endOrder(context, kill)) });
     }
   }
@@ -265,7 +265,7 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
     await Promise.all([unfinished.synced, requests.synced, views.pipelines.synced]);
     for (const [id, held] of runs) {
       if (held.stale && !(await load(id, held))) runs.delete(id);
-      else if (held.state !== undefined) await sendKills(held.state.doc, cancelling(held.state.doc));
+      else if (held.state !== undefined) await sendKills(held.state.plan, held.state.doc, cancelling(held.state.doc));
     }
     log.info({ runs: runs.size, requests: queue.size }, "pipeline runs taken over");
     pool.open();

@@ -28,8 +28,7 @@ type OrderContext = {
 export function startOrder(context: OrderContext, effect: Extract<Effect, { type: "order" }>, token: string | undefined): Op {
   const { keys, lease, plan, run, orderedAt, api } = context;
   const task = planTaskOf(plan, effect.task);
-  const job = plan.jobs[task.job];
-  if (job === undefined) throw new Error(`the plan of run ${plan.run} has no job ${task.job}`);
+  const job = jobOf(plan, effect.task);
   const { params } = resolveFor(plan, task, producersOf(plan, run));
   const id = taskOrderId({ run: run.id, ...effect });
   const { group, id: jobId, spec, ...rest } = job;
@@ -48,16 +47,23 @@ export function startOrder(context: OrderContext, effect: Extract<Effect, { type
   return { op: "put", key: keys.order(effect.node, id), value: encode(order), lease };
 }
 
-/** Puts the order to end an execution, and takes back the one to begin it, should the node not have seen it yet. */
-export function endOrder(context: Omit<OrderContext, "plan" | "api">, effect: Omit<Extract<Effect, { type: "kill" }>, "type">): Op[] {
-  const { keys, lease, run, orderedAt } = context;
+/** Puts the order to end an execution, and withdraws the one to begin it, should the node not have seen it yet. */
+export function endOrder(context: Omit<OrderContext, "api">, effect: Omit<Extract<Effect, { type: "kill" }>, "type">): Op[] {
+  const { keys, lease, plan, run, orderedAt } = context;
   const { node, execution, reason } = effect;
-  const id = `kill-${execution}`;
-  const order: Order = { v: 1, type: "kill", id, execution, by: run.cancel?.by ?? "pipeline", reason, orderedAt };
-  return [
-    { op: "put", key: keys.order(node, id), value: encode(order), lease },
-    { op: "delete", key: keys.order(node, taskOrderId({ run: run.id, ...effect })) },
-  ];
+  const about = { execution, by: run.cancel?.by ?? "pipeline", reason, orderedAt };
+  const kill: Order = { v: 1, type: "kill", id: `kill-${execution}`, ...about };
+  const { group, id: job, revision, spec } = jobOf(plan, effect.task);
+  const name = spec.name ?? job;
+  const withdraw: Order = { v: 1, type: "withdraw", id: taskOrderId({ run: run.id, ...effect }), group, job, revision, name, ...about };
+  return [kill, withdraw].map((order) => ({ op: "put", key: keys.order(node, order.id), value: encode(order), lease }));
+}
+
+function jobOf(plan: RunPlan, task: string) {
+  const { job } = planTaskOf(plan, task);
+  const found = plan.jobs[job];
+  if (found === undefined) throw new Error(`the plan of run ${plan.run} has no job ${job}`);
+  return found;
 }
 
 /** The job as a task runs it: its params worked in, without the schedule, once per order. */

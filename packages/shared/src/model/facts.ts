@@ -88,6 +88,20 @@ export type Order =
       readonly orderedAt: string;
     }
   | {
+      /** Takes the place of a `run` order, at its key: a node that has not seen that one never runs it, and says so. */
+      readonly v: 1;
+      readonly type: "withdraw";
+      readonly id: string;
+      readonly execution: string;
+      readonly group: string;
+      readonly job: string;
+      readonly revision: number;
+      readonly name: string;
+      readonly by: string;
+      readonly reason: string;
+      readonly orderedAt: string;
+    }
+  | {
       readonly v: 1;
       readonly type: "reset";
       readonly id: string;
