@@ -21,11 +21,12 @@ export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind:
     told.set(tickOf(verdict), verdict.outcome);
     told.set(tickOf({ ...verdict, node: undefined }), verdict.outcome);
   }
-  const isCalm = (dueMs: number) =>
-    spans.every(({ fromMs, toMs }) => EPOCH_MS + fromMs - AROUND_MS > dueMs || EPOCH_MS + toMs + SETTLING_MS < dueMs);
+  // On a host whose clock is behind, the time of a tick comes later.
+  const isCalm = (dueMs: number, untilMs: number) =>
+    spans.every(({ fromMs, toMs }) => EPOCH_MS + fromMs - AROUND_MS > untilMs || EPOCH_MS + toMs + SETTLING_MS < dueMs);
   const found: { kind: string; text: string }[] = [];
   for (const [target, untilMs] of prompt) {
-    if (!isCalm(target.dueMs)) continue;
+    if (!isCalm(target.dueMs, untilMs)) continue;
     const key = tickOf(target);
     const beginMs = begun.get(key);
     const outcome = told.get(key);

@@ -18,6 +18,8 @@ import {
 } from "./kv.ts";
 
 type Version = { readonly revision: Revision; readonly kv: KeyValue | undefined };
+/** What a key has been, oldest first. */
+type History = { readonly key: string; readonly versions: Version[] };
 
 /** etcd's first revision: that of an empty store. */
 const FIRST_REVISION = 1;
@@ -27,9 +29,9 @@ export class MemoryState {
   readonly clusterId: string;
   revision: Revision = FIRST_REVISION;
   compacted: Revision = 0;
-  readonly #versions = new Map<string, Version[]>();
-  /** All keys with a history, sorted. */
-  readonly #keys: string[] = [];
+  readonly #histories = new Map<string, History>();
+  /** The same, sorted by key. */
+  readonly #sorted: History[] = [];
   readonly #log: (readonly WatchEvent[])[] = [];
   #logStart: Revision = FIRST_REVISION + 1;
   readonly #leases = new Map<LeaseId, Set<string>>();
@@ -45,10 +47,8 @@ export class MemoryState {
     if (revision < this.compacted)
       throw new AppError("etcd/compacted", `revision ${revision} is compacted away, the oldest is ${this.compacted}`);
     const found: KeyValue[] = [];
-    for (let i = this.#position(query.start); i < this.#keys.length; i++) {
-      const key = this.#keys[i] as string;
-      if (key >= query.end) break;
-      const kv = this.#at(key, revision);
+    for (const history of this.#between(query.start, query.end)) {
+      const kv = at(history, revision);
       if (kv) found.push(kv);
     }
     if (query.reverse) found.reverse();
@@ -58,7 +58,8 @@ export class MemoryState {
   }
 
   get(key: string): KeyValue | undefined {
-    return this.#at(key, this.revision + 1);
+    const history = this.#histories.get(key);
+    return history && at(history, this.revision + 1);
   }
 
   txn(txn: Txn): TxnResult {
@@ -100,12 +101,12 @@ export class MemoryState {
     if (revision > this.revision) throw new AppError("etcd/refused", `cannot compact at ${revision}, the store is at ${this.revision}`);
     if (revision <= this.compacted) return;
     this.compacted = revision;
-    for (const [key, versions] of this.#versions) {
+    for (const { key, versions } of this.#histories.values()) {
       const keep = versions.findLastIndex((version) => version.revision <= revision);
       if (keep > 0) versions.splice(0, keep);
       if (versions.length === 1 && versions[0]?.kv === undefined) {
-        this.#versions.delete(key);
-        this.#keys.splice(this.#position(key), 1);
+        this.#histories.delete(key);
+        this.#sorted.splice(this.#position(key), 1);
       }
     }
     this.#log.splice(0, Math.max(0, revision - this.#logStart));
@@ -117,16 +118,16 @@ export class MemoryState {
     return this.#log[revision - this.#logStart] ?? [];
   }
 
-  #at(key: string, revision: Revision): KeyValue | undefined {
-    return this.#versions.get(key)?.findLast((version) => version.revision <= revision)?.kv;
+  #between(start: string, end: string): readonly History[] {
+    return this.#sorted.slice(this.#position(start), this.#position(end));
   }
 
   #position(key: string): number {
     let low = 0;
-    let high = this.#keys.length;
+    let high = this.#sorted.length;
     while (low < high) {
       const middle = (low + high) >> 1;
-      if ((this.#keys[middle] as string) < key) low = middle + 1;
+      if ((this.#sorted[middle] as History).key < key) low = middle + 1;
       else high = middle;
     }
     return low;
@@ -151,7 +152,7 @@ export class MemoryState {
       this.#write(op.key, { key: op.key, value: op.value, ...created, lease: op.lease });
       return { op: "put" };
     }
-    const keys = op.op === "delete" ? [op.key] : this.#keys.slice(this.#position(op.key), this.#position(op.end));
+    const keys = op.op === "delete" ? [op.key] : this.#between(op.key, op.end).map(({ key }) => key);
     const present = keys.filter((key) => this.get(key) !== undefined);
     for (const key of present) this.#write(key, undefined);
     return { op: op.op, deleted: present.length };
@@ -162,11 +163,12 @@ export class MemoryState {
     if (old?.lease !== undefined) this.#leases.get(old.lease)?.delete(key);
     if (kv?.lease !== undefined) this.#leases.get(kv.lease)?.add(key);
     const revision = this.revision + 1;
-    const versions = this.#versions.get(key);
-    if (versions) versions.push({ revision, kv });
+    const history = this.#histories.get(key);
+    if (history) history.versions.push({ revision, kv });
     else {
-      this.#versions.set(key, [{ revision, kv }]);
-      this.#keys.splice(this.#position(key), 0, key);
+      const added = { key, versions: [{ revision, kv }] };
+      this.#histories.set(key, added);
+      this.#sorted.splice(this.#position(key), 0, added);
     }
     this.#pending.push(kv ? { type: "put", kv } : { type: "delete", key, modRevision: revision });
   }
@@ -191,4 +193,10 @@ function refuseDuplicates(ops: readonly Op[]): void {
     if (written.has(op.key) || deleted) throw new AppError("etcd/refused", `etcd refused the transaction: duplicate key ${op.key}`);
     written.add(op.key);
   }
+}
+
+function at({ versions }: History, revision: Revision): KeyValue | undefined {
+  const newest = versions.at(-1);
+  if (newest !== undefined && newest.revision <= revision) return newest.kv;
+  return versions.findLast((version) => version.revision <= revision)?.kv;
 }
