@@ -12,6 +12,7 @@ import type { VirtualTime } from "./virtual-time.ts";
 const CALL_TIMEOUT_MS = 2000;
 /** gRPC notices a dead connection after its keep-alive, 10 s and 3 s. */
 const NOTICED_MS = [3000, 13_000] as const;
+const CUT = new Error("the connection is cut");
 
 /** What befalls the way of one process. All of it can be undone by `heal`. */
 export type Trouble = {
@@ -112,7 +113,7 @@ export function openWay({ time, process, dice }: Deps, etcd: Kv): Way {
       else time.at(time.nowMs + dice.int(1, 3000), send);
     heldUp = [];
     heldDown = [];
-    for (const watch of [...watches]) watch.fail(new Error("the connection is cut"));
+    for (const watch of [...watches]) watch.fail(CUT);
   }
 
   return {
@@ -140,13 +141,11 @@ export function openWay({ time, process, dice }: Deps, etcd: Kv): Way {
             if (!isOver) fn();
           });
         });
-      const own: OpenWatch = {
-        fail: (error) => process.deliver(time.nowMs, () => end(() => handlers.onEnd({ reason: "error", error }))),
-      };
+      const failAt = (atMs: number, error: Error) => process.deliver(atMs, () => end(() => handlers.onEnd({ reason: "error", error })));
+      const own: OpenWatch = { fail: (error) => failAt(time.nowMs, error) };
       watches.add(own);
-      if (isBroken) {
-        process.deliver(time.nowMs + dice.int(1, 200), () => own.fail(new Error("the connection is cut")));
-      } else {
+      if (isBroken) failAt(time.nowMs + dice.int(1, 200), CUT);
+      else {
         time.at(time.nowMs + delayMs(), () =>
           up(
             () => {
@@ -160,7 +159,7 @@ export function openWay({ time, process, dice }: Deps, etcd: Kv): Way {
                 },
               });
             },
-            () => own.fail(new Error("the connection is cut")),
+            () => own.fail(CUT),
           ),
         );
       }
