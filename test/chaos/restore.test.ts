@@ -24,9 +24,8 @@ test.serial("etcd restored from a backup: all converges without a restart, nothi
   await using fleet = await startFleet({
     etcd: etcd.endpoints,
     nodes: NODES,
-    masters: 2,
     lostAfter: "10s",
-    masterArgs: ["--missed-after", "5s"],
+    masterArgs: ["--missed-after", "5s", "--session-ttl", "5s"],
   });
   const evidence = fleet.file("evidence");
   mkdirSync(evidence);
@@ -40,8 +39,16 @@ test.serial("etcd restored from a backup: all converges without a restart, nothi
   const runsAgain = (key: string, sinceMs: number) =>
     eventually(`${key} runs`, async () => runs(key).some(({ beginMs }) => beginMs > sinceMs), CONVERGE_MS);
 
-  await fleet.apply({ ...EACH, "t/edited": job("interval", { description: "before" }), "t/deleted": job("interval") });
-  for (const key of [...Object.keys(EACH), "t/edited", "t/deleted"]) await runsAgain(key, 0);
+  const seldom: Partial<JobSpec> = { rules: [{ id: "r1", mode: "cycle", timer: "@yearly" }] };
+  await fleet.apply({
+    ...EACH,
+    // Its lock is held at nearly any time.
+    "t/busy": job("alone", { run: { command: evidenceCommand(evidence, { tenths: 19, beats: true }) } }),
+    "t/edited": job("interval", { description: "before" }),
+    "t/deleted": job("interval"),
+    "t/seldom": job("interval", seldom),
+  });
+  for (const key of [...Object.keys(EACH), "t/busy", "t/edited", "t/deleted"]) await runsAgain(key, 0);
   const backup = fleet.file("backup");
   const outages: { fromMs: number; untilMs: number }[] = [];
   const whileAway = async (act: () => void) => {
@@ -56,7 +63,9 @@ test.serial("etcd restored from a backup: all converges without a restart, nothi
   const backedUpMs = await whileAway(() => cpSync(etcd.dataDir, backup, { recursive: true }));
 
   await runsAgain("t/interval", backedUpMs + 5000);
-  await fleet.apply({ "t/edited": job("interval", { pause: true }), "t/added": job("interval") });
+  // It leads anew, by a key that the backup does not have.
+  await fleet.masters[0]?.restart();
+  await fleet.apply({ "t/edited": job("interval", { pause: true }), "t/seldom": job("interval"), "t/added": job("interval") });
   await fleet.api.deleteJob({ group: "t", id: "deleted" });
   await runsAgain("t/added", backedUpMs + 8000);
   const restoredMs = await whileAway(() => {
@@ -65,7 +74,7 @@ test.serial("etcd restored from a backup: all converges without a restart, nothi
   });
 
   // By what etcd holds now: the edit never was, what was added is not there, what was deleted is.
-  for (const key of [...Object.keys(EACH), "t/edited", "t/deleted"]) await runsAgain(key, restoredMs + 1000);
+  for (const key of [...Object.keys(EACH), "t/busy", "t/edited", "t/deleted"]) await runsAgain(key, restoredMs + 1000);
   await eventually(
     "what was added after the backup runs no more",
     async () => {
@@ -89,6 +98,11 @@ test.serial("etcd restored from a backup: all converges without a restart, nothi
     await eventually(`${key}: all is told`, async () => (await told()).length >= expected.length);
     t.deepEqual((await told()).sort(), expected.sort(), key);
   }
+
+  const untrue = (await fleet.records("t/seldom")).filter(
+    ({ dueAt = "", outcome }) => dueAt > toIso(restoredMs) && outcome.type === "missed",
+  );
+  t.deepEqual(untrue, [], "nothing is missed of a form that never was");
 
   const all = readEvidence(evidence);
   const isNearOutage = ({ dueMs = 0 }: Witnessed) =>

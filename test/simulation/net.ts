@@ -165,6 +165,7 @@ export function openWay({ time, process, dice }: Deps, etcd: Kv): Way {
       }
       return () => end(() => handlers.onEnd({ reason: "closed" }));
     },
+    onReplaced: (fn) => etcd.onReplaced(() => process.deliver(time.nowMs, fn)),
     close: () => etcd.close(),
     cut(directions) {
       trouble.cutUp ||= directions.up;

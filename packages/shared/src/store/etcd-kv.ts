@@ -12,6 +12,7 @@ import { type EtcdOptions, normalizeEndpoint, readCredentials, type TlsCredentia
 import { runWatch, type WatchStream } from "./etcd-watch.ts";
 import { fromCompare, fromOp, fromRangeQuery, toKeyValue, toOpResult } from "./etcd-wire.ts";
 import type { Kv, WatchEnd, WatchHandlers } from "./kv.ts";
+import { createStoreIdentity } from "./store-identity.ts";
 
 type CallOptions = NonNullable<Parameters<Etcd3["kv"]["range"]>[1]>;
 
@@ -35,6 +36,7 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     },
   );
   const closing = new AbortController();
+  const identity = createStoreIdentity();
   const probing = new Set<Endpoint<Etcd3>>();
   const closedError = () => new AppError("etcd/closed", "the connection to etcd was closed");
 
@@ -87,6 +89,14 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     }
   }
 
+  /** The same, of what a majority answers. */
+  async function ask<T extends { header: { revision: string; cluster_id: string } }>(...what: Parameters<typeof call<T>>): Promise<T> {
+    const answered = identity.asks();
+    const answer = await call(...what);
+    answered({ revision: Number(answer.header.revision), clusterId: answer.header.cluster_id });
+    return answer;
+  }
+
   function watch(query: Parameters<Kv["watch"]>[0], handlers: WatchHandlers): () => void {
     if (closing.signal.aborted) {
       queueMicrotask(() => handlers.onEnd({ reason: "closed" }));
@@ -127,6 +137,10 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
           cancelTimer();
           handlers.onStarted?.();
         },
+        onEvents(events, revision) {
+          identity.saw(revision);
+          handlers.onEvents(events, revision);
+        },
         onEnd: settle,
       });
     }
@@ -137,11 +151,11 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
 
   return {
     async get(key) {
-      const { kvs } = await call("read", (client, callOptions) => client.kv.range({ key: Buffer.from(key) }, callOptions));
+      const { kvs } = await ask("read", (client, callOptions) => client.kv.range({ key: Buffer.from(key) }, callOptions));
       return kvs[0] && toKeyValue(kvs[0]);
     },
     async range(query) {
-      const answer = await call("read", (client, callOptions) => client.kv.range(fromRangeQuery(query), callOptions));
+      const answer = await ask("read", (client, callOptions) => client.kv.range(fromRangeQuery(query), callOptions));
       const { revision, cluster_id: clusterId } = answer.header;
       return {
         kvs: answer.kvs.map(toKeyValue),
@@ -154,7 +168,7 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
     async txn(txn) {
       const request = { compare: (txn.if ?? []).map(fromCompare), success: txn.then.map(fromOp), failure: (txn.else ?? []).map(fromOp) };
       const onlyReads = [...txn.then, ...(txn.else ?? [])].every((op) => op.op === "get");
-      const answer = await call(onlyReads ? "read" : "write", (client, callOptions) => client.kv.txn(request, callOptions));
+      const answer = await ask(onlyReads ? "read" : "write", (client, callOptions) => client.kv.txn(request, callOptions));
       const ops = answer.succeeded ? txn.then : (txn.else ?? []);
       const results = ops.map((op, i) => toOpResult(op, answer.responses[i]));
       return { succeeded: answer.succeeded, revision: Number(answer.header.revision), results };
@@ -176,6 +190,7 @@ export function openEtcdKv(options: EtcdOptions, deps: { clock: Clock }): Kv {
         if (!(error instanceof AppError) || error.code !== "etcd/lease-gone") throw error;
       });
     },
+    onReplaced: identity.onReplaced,
     async close() {
       closing.abort();
       endpoints.close();

@@ -96,6 +96,11 @@ export type Kv = {
   /** One keep-alive, resolved by its acknowledgement with the renewed TTL; `etcd/lease-gone` when the lease is no more. */
   keepAlive(lease: LeaseId): Promise<{ ttlMs: number }>;
   revokeLease(lease: LeaseId): Promise<void>;
+  /**
+   * Calls `fn` when etcd has turned out to be wiped, exchanged or restored from a backup: what was written last is gone, and what was deleted may be there again.
+   * The returned function ends that.
+   */
+  onReplaced(fn: () => void): () => void;
   /** Ends everything: streams get `closed`, later calls fail with `etcd/closed`. Idempotent. */
   close(): Promise<void>;
 };

@@ -25,6 +25,7 @@ export function measureKv(kv: Kv, clock: Pick<Clock, "mono">, onCall: (call: KvC
     grantLease: (ttlMs) => measure("lease", () => kv.grantLease(ttlMs)),
     keepAlive: (lease) => measure("lease", () => kv.keepAlive(lease)),
     revokeLease: (lease) => measure("lease", () => kv.revokeLease(lease)),
+    onReplaced: (fn) => kv.onReplaced(fn),
     close: () => kv.close(),
   };
 }

@@ -6,6 +6,7 @@ import type { Clock } from "../base/clock.ts";
 import { AppError } from "../base/errors.ts";
 import type { Kv, LeaseId, RangeResult, Revision, Txn, TxnResult, WatchEnd, WatchEvent, WatchHandlers } from "./kv.ts";
 import { MemoryState } from "./memory-state.ts";
+import { createStoreIdentity, type StoreIdentity } from "./store-identity.ts";
 
 /** A connection and what can befall it. */
 export type MemoryKv = Kv & {
@@ -38,7 +39,15 @@ type Watch = {
   pumping: boolean;
 };
 type Lease = { readonly ttlMs: number; cancel: () => void };
-type Connection = { up: boolean; closed: boolean; delayMs: number; loseAnswer: boolean; epoch: number; readonly watches: Set<Watch> };
+type Connection = {
+  up: boolean;
+  closed: boolean;
+  delayMs: number;
+  loseAnswer: boolean;
+  epoch: number;
+  readonly watches: Set<Watch>;
+  readonly identity: StoreIdentity;
+};
 
 /** A watch answers at most this many revisions at a time, as etcd does. */
 const BATCH_REVISIONS = 1000;
@@ -117,6 +126,7 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
     }
     watch.next = Math.max(watch.next, until + 1);
     const last = events.at(-1);
+    if (last) connection.identity.saw(until);
     if (last) handlers.onEvents(events, last.type === "put" ? last.kv.modRevision : last.modRevision);
   }
 
@@ -125,24 +135,30 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
   }
 
   function connect(): MemoryKv {
-    const connection: Connection = { up: true, closed: false, delayMs: 0, loseAnswer: false, epoch: 0, watches: new Set() };
+    const connection: Connection = {
+      ...{ up: true, closed: false, delayMs: 0, loseAnswer: false, epoch: 0 },
+      ...{ watches: new Set<Watch>(), identity: createStoreIdentity() },
+    };
     connections.add(connection);
 
     /** One round trip: the request travels, is applied at once, and its answer may be lost on the way back. */
     async function call<T>(kind: "read" | "write", apply: () => T): Promise<T> {
       refuseClosed(connection);
       const epoch = connection.epoch;
+      const answered = connection.identity.asks();
       await (connection.delayMs > 0 ? clock.sleep(connection.delayMs) : undefined);
       refuseClosed(connection);
       if (!connection.up || connection.epoch !== epoch)
         throw new AppError("etcd/unreachable", "etcd cannot be reached (the connection is cut)");
       const result = apply();
       if (kind === "write") wakeWatches();
+      const header = { revision: state.revision, clusterId: state.clusterId };
       const lost = kind === "write" && connection.loseAnswer;
       if (lost) connection.loseAnswer = false;
       await undefined;
       if (kind === "write" && (lost || connection.epoch !== epoch))
         throw new AppError("etcd/unknown-outcome", "the connection to etcd broke before the answer came");
+      answered(header);
       return result;
     }
 
@@ -175,6 +191,7 @@ export function createMemoryStore(deps: { clock: Clock }): MemoryStore {
           return { ttlMs: known.ttlMs };
         }),
       revokeLease: (lease) => call("write", () => expireLease(lease)),
+      onReplaced: connection.identity.onReplaced,
       async close() {
         connection.closed = true;
         connections.delete(connection);

@@ -220,3 +220,30 @@ test("a listener that throws harms nobody", async (t) => {
   t.truthy(session.current());
   await session.close();
 });
+
+test("etcd was restored from a backup, the lease with it: trust ends, and the lease is revoked when its holder has had time to stop", async (t) => {
+  const replaced: (() => void)[] = [];
+  const revoked: string[] = [];
+  const { clock, session, changes } = setup((kv) => ({
+    ...kv,
+    onReplaced(fn) {
+      replaced.push(fn);
+      return () => {};
+    },
+    async revokeLease(lease) {
+      revoked.push(lease);
+    },
+  }));
+  const first = await session.trusted();
+  for (const fn of replaced) fn();
+  t.true(first.ended.aborted);
+  await clock.advance(1500);
+  const second = await session.trusted();
+  t.not(second.lease, first.lease);
+  t.deepEqual(revoked, []);
+  await clock.advance(1000);
+  t.deepEqual(revoked, [first.lease]);
+  t.deepEqual(changes, [1, undefined, 2]);
+  t.is(session.current(), second);
+  await session.close();
+});
