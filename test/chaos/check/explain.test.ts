@@ -118,6 +118,23 @@ test("an overlap needs another execution beside it: on the node, or for alone an
   t.is(unexplained(facts({ runs: [elsewhere] }), told("skipped:overlap", { job: "a/long" })), undefined);
 });
 
+test("an execution that has ended overlaps only if its node could not give the lock of an alone job back", (t) => {
+  const ended = { execution: "R", node: "a2", beginMs: T - 20_000, lastMs: T - 18_000, endMs: T - 18_000 };
+  const why = (job: string, stretches: Stretch[]) =>
+    unexplained(facts({ runs: [ran({ ...ended, job })], stretches }), told("skipped:overlap", { job }));
+  t.truthy(why("a/long", []));
+  t.is(why("a/long", [fault("partition", ["a2"], -19, -2)]), undefined);
+  t.is(
+    why("a/long", [fault("majority-stop", ["e1", "e2"], -19, -10), fault("partition", ["a2"], -8, -2)]),
+    undefined,
+    "one after the other",
+  );
+  t.truthy(why("a/long", [fault("partition", ["a2"], -19, -12)]), "it could, long since");
+  t.truthy(why("a/long", [fault("partition", ["a4"], -19, -2)]), "elsewhere");
+  t.truthy(why("a/long", [fault("partition", ["a2"], -9, -2)]), "it had given it back by then");
+  t.truthy(why("c/tick", [fault("partition", ["a2"], -19, -2)]), "there is no lock");
+});
+
 test("the ticks around an edit or a pause are nobody's duty", (t) => {
   const about = {
     specs: { "c/tick": specs["c/tick"] },

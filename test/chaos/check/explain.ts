@@ -7,6 +7,7 @@ import type { JobSpec } from "fleetcron-shared/model/job-spec";
 import type { Cast } from "../cast.ts";
 import type { Stretch } from "../fault-log.ts";
 import { MAX_STEP_MS } from "../faults/clock.ts";
+import { SESSION_TTL_MS } from "../fleet.ts";
 import type { Deed } from "../traffic/traffic.ts";
 import type { Witnessed } from "./evidence.ts";
 import type { Told } from "./records.ts";
@@ -119,8 +120,11 @@ function wasChanged(facts: Facts, told: Told): boolean {
   );
 }
 
-/** Another execution of the job was under way between the due time and the verdict: on the node, or for `alone` anywhere. */
-function ranBeside({ runs, specs, stretches }: Facts, told: Told, untilMs: EpochMs): boolean {
+/**
+ * Another execution of the job was under way between the due time and the verdict: on the node, or for `alone` anywhere; or had ended on a node that could not
+ * give the lock back, because it did not reach etcd: then the lock stays until it does, or its session is over.
+ */
+function ranBeside({ runs, specs, stretches, cast }: Facts, told: Told, untilMs: EpochMs): boolean {
   const dueMs = told.dueMs ?? told.toldMs;
   const anywhere = specs[told.job]?.kind === "alone";
   // An agent that is stopped learns late that a process has ended; one whose clock is off says other times.
@@ -135,6 +139,16 @@ function ranBeside({ runs, specs, stretches }: Facts, told: Told, untilMs: Epoch
         .filter((stretch) => overlap({ fromMs: run.beginMs, untilMs: (run.endMs ?? run.lastMs) + SLACK_MS }, stretch))
         .map((stretch) => stretch.untilMs ?? untilMs),
     ) + spare;
+  const cuts = stretches.filter((stretch) => anywhere && (NETWORK.has(stretch.fault) || ofEtcd(cast, stretch)));
+  const lockBack = (run: Witnessed) => {
+    let atMs = known(run);
+    for (const stretch of cuts.toSorted((a, b) => a.fromMs - b.fromMs)) {
+      const { touches, fromMs, untilMs: healedMs = untilMs } = stretch;
+      const isCut = touches.includes(run.node) || ofEtcd(cast, stretch);
+      if (isCut && fromMs <= atMs && healedMs >= run.beginMs) atMs = Math.max(atMs, healedMs + SESSION_TTL_MS);
+    }
+    return atMs;
+  };
   const retryMs = (specs[told.job]?.retry?.limit ?? 0) > 0 ? 2 * SLACK_MS : 0;
   return runs.some(
     (run) =>
@@ -142,6 +156,6 @@ function ranBeside({ runs, specs, stretches }: Facts, told: Told, untilMs: Epoch
       run.execution !== told.execution &&
       (anywhere || run.node === told.node) &&
       run.beginMs - spare <= untilMs &&
-      known(run) + retryMs >= dueMs,
+      lockBack(run) + retryMs >= dueMs,
   );
 }

@@ -61,6 +61,6 @@ function decoded<T extends { readonly v: 1 }>(found: KeyValue | undefined): T | 
 
 /** The verdict on a tick that found the lock with an execution that is under way. */
 export function overlapWith(holder: Lock | undefined): Outcome {
-  const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} runs on ${holder.node}` };
+  const detail = holder === undefined ? {} : { detail: `execution ${holder.execution} on ${holder.node} holds the lock` };
   return { type: "skipped", reason: "overlap", ...detail };
 }
