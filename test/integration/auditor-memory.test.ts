@@ -251,6 +251,8 @@ test("what runs, waits or has just come back is waited for", (t) =>
     await bench.advance(30 * MINUTE);
     t.deepEqual([await bench.records("long"), await bench.records("claimed")], [[], []], "the next leader waits for it, too");
     await bench.unproc("a", "long");
+    await bench.clock.advance(12_000);
+    t.deepEqual(await bench.records("long"), [], "its record is on its way");
     await bench.deliver("a", "long", minute(1), { execution: "E1" });
     await bench.deliver("a", "claimed", minute(1), { execution: "E2" });
     await bench.advance(10 * MINUTE);

@@ -1,9 +1,11 @@
 /** An etcd that is slow, or out of space, or away while an agent starts again: every tick still gets its true verdict. Found by chaos runs (test/chaos/README.md). */
 import { writeFileSync } from "node:fs";
+import { DatabaseSync } from "node:sqlite";
 import test from "ava";
-import { systemClock } from "fleetcron-shared/base/clock";
+import { systemClock, toIso } from "fleetcron-shared/base/clock";
 import type { LockNext } from "fleetcron-shared/model/facts";
 import { outcomeWord } from "fleetcron-shared/model/record";
+import type { ExecutionTrace } from "../../packages/agent/src/run/execution.ts";
 import { startAgentBench, words } from "../support/agent-bench.ts";
 import { startFaultProxy } from "../support/fault-proxy.ts";
 import { eventually } from "../support/fleet.ts";
@@ -29,6 +31,39 @@ test("a claim that is under way is no execution: with a slow etcd no tick is ski
     [],
     outcomes.join(", "),
   );
+});
+
+test("etcd stands still for longer than a call may take: what came due behind a claim without an answer is claimed, too, and nothing is left in journals", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: [] });
+  const nodes = ["n1", "n2", "n3"];
+  for (const node of nodes) await bench.add(node, { args: ["--session-ttl", "10s"] });
+  await bench.dispatch(nodes, "t/tick", { kind: "interval", rules: [{ mode: "cycle", timer: "* * * * * *" }] });
+  await eventually("it runs", async () => bench.runs().length > 0);
+  const fromMs = systemClock.now();
+  bench.etcd.pause();
+  await systemClock.sleep(3500);
+  bench.etcd.resume();
+  const untilMs = systemClock.now();
+  await eventually("later ticks have run", async () => bench.runs().some((run) => Date.parse(run.due) > untilMs + 2000), 60_000);
+  for (const node of nodes) await bench.undispatch(node, "t/tick");
+  await bench.idle();
+  const told = (await bench.records("t/tick")).map(({ dueAt, outcome }) => `${dueAt} ${outcomeWord(outcome)}`);
+  for (let due = Math.ceil(fromMs / 1000) * 1000; due <= untilMs; due += 1000)
+    t.is(told.filter((words) => words === `${toIso(due)} exit:0`).length, 1, `${toIso(due)}: ${told.join(", ")}`);
+  for (const node of nodes) {
+    await bench.agent(node).stop();
+    const journal = new DatabaseSync(`${bench.folder}/data-${node}/journal.db`);
+    const left = journal
+      .prepare("select data from executions")
+      .all()
+      .map(({ data }) => JSON.parse(String(data)) as ExecutionTrace);
+    t.deepEqual(
+      left.filter(({ origin }) => (origin.dueMs ?? 0) <= untilMs),
+      [],
+    );
+    journal.close();
+  }
 });
 
 test("ticks that come all at once, after a stall, are not in each other's way before one of them runs", async (t) => {

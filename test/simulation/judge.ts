@@ -1,4 +1,5 @@
 /** From a simulated world's end to what is wrong with it, in words. */
+import { toIso } from "fleetcron-shared/base/clock";
 import { check } from "fleetcron-shared/check/check";
 import { untimely } from "./promptness.ts";
 import type { WorldEnd } from "./world.ts";
@@ -18,8 +19,15 @@ export function judge(end: WorldEnd): Judgement {
     finding.kind === "silent" &&
     covered.has(`${finding.job} ${finding.rule} ${finding.dueMs}`) &&
     finding.text.includes("no run and no verdict");
+  // The auditor covers everything in the end: what a node that was there left in silence is found by its word.
+  const unknown = history.verdicts
+    .filter(({ outcome }) => outcome === "missed:unknown")
+    .map(({ job, rule, dueMs, node }) => ({
+      kind: "silent",
+      text: `${job}: the auditor knows nothing of ${rule} ${toIso(dueMs ?? 0)} on ${node}`,
+    }));
   return {
-    findings: [...faults, ...all.filter((finding) => !isUncovered(finding)), ...untimely(end)],
+    findings: [...faults, ...all.filter((finding) => !isUncovered(finding)), ...unknown, ...untimely(end)],
     uncovered: all.filter(isUncovered).map(({ text }) => text),
   };
 }

@@ -154,7 +154,7 @@ export class ClusterGate {
       if (!this.#lanes.join(tick)) this.#leave(tick, { reason: "isolated" });
       return { type: "held" };
     } finally {
-      this.#asking.ends(execution.id);
+      this.#asking.ends(execution);
     }
   }
 
@@ -232,8 +232,9 @@ export class ClusterGate {
   }
 
   #begin(tick: ClusterTick): ActiveExecution {
-    this.#asking.begins(tick.execution);
-    return this.#deps.executions.begin(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
+    const execution = this.#deps.executions.begin(tick.execution, tick.job, { type: "tick", ruleId: tick.ruleId, dueMs: tick.dueMs });
+    this.#asking.begins(execution);
+    return execution;
   }
 
   /** The tick is ours: run it, unless its job has changed while we asked. */

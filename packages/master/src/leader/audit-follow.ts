@@ -15,31 +15,40 @@ export type AuditFollower = {
   start(): () => void;
   /** A record was filed. */
   heard(record: ExecutionRecord, nowMs: EpochMs): void;
-  /** Whether the node shows a process of the tick, or (undefined) of any tick of the job. */
+  /** Whether the node shows a process of the tick, or (undefined) of any tick of the job, or did until just now: its record may be on its way. */
   runs(node: string, job: JobKey, tick: { readonly ruleId: string; readonly dueAt: string } | undefined): boolean;
+  /** Forgets what ended long enough ago. */
+  prune(nowMs: EpochMs): void;
   /** Whether a node may have claimed a tick of that time: none can while all were offline. */
   mayBeClaimed(target: Target, dueMs: EpochMs): boolean;
 };
 
 /** A record that comes so long after the end of what it is of was kept back. */
 const KEPT_BACK_MS = 30_000;
+/** The record of a process that has ended is filed by then. */
+const FILED_WITHIN_MS = 15_000;
 /** Clocks of nodes may be ahead by so much. */
 const AHEAD_MS = 60_000;
 
 export function createAuditFollower(deps: Pick<LeaderDeps, "views" | "keys" | "clock">, book: AuditBook, untilMs: EpochMs): AuditFollower {
   const { views, keys, clock } = deps;
   const nodes = createAuditNodes(clock);
-  const procs = new Map<string, Map<string, Proc>>();
+  const procs = new Map<string, Map<string, { readonly proc: Proc; readonly goneMs: EpochMs | undefined }>>();
 
   function see(key: string, value: ProcEntry | undefined, previous: ProcEntry | undefined): void {
     const entry = value ?? previous;
     if (entry === undefined) return;
     const place = `${entry.node} ${toKey({ group: entry.group, id: entry.job })}`;
-    const held = procs.get(place) ?? new Map<string, Proc>();
-    if (value === undefined) held.delete(key);
-    else held.set(key, value.proc);
-    if (held.size === 0) procs.delete(place);
-    else procs.set(place, held);
+    const held = procs.get(place) ?? new Map();
+    held.set(key, { proc: entry.proc, goneMs: value === undefined ? clock.now() : undefined });
+    procs.set(place, held);
+  }
+
+  function prune(nowMs: EpochMs): void {
+    for (const [place, held] of procs) {
+      for (const [key, { goneMs }] of held) if (goneMs !== undefined && goneMs < nowMs - FILED_WITHIN_MS) held.delete(key);
+      if (held.size === 0) procs.delete(place);
+    }
   }
 
   function jobChanged(key: string, job: Parameters<AuditBook["put"]>[0] | undefined): void {
@@ -82,10 +91,13 @@ export function createAuditFollower(deps: Pick<LeaderDeps, "views" | "keys" | "c
       if (held === undefined) return false;
       if (tick === undefined) return true;
       // One that waits since before its agent was started again does not say for which tick.
-      for (const { ruleId, dueAt, orderId } of held.values())
+      for (const { proc } of held.values()) {
+        const { ruleId, dueAt, orderId } = proc;
         if ((ruleId === tick.ruleId && dueAt === tick.dueAt) || (ruleId === undefined && orderId === undefined)) return true;
+      }
       return false;
     },
+    prune,
     mayBeClaimed: (target, dueMs) =>
       nodes.at(target, dueMs).some(({ alive, turnedMs }) => alive !== undefined || dueMs < turnedMs + AHEAD_MS),
   };

@@ -256,6 +256,7 @@ export function createAuditPass(
         if (isEmpty(trouble) || views.jobs.get(keys.job(group, id)) === undefined) troubles.delete(key);
       }
       notes.prune(nowMs);
+      follower.prune(nowMs);
       if (written > 0) log.debug({ written }, "verdicts of missed ticks written");
       return written;
     },
