@@ -15,13 +15,12 @@ export function judge(end: WorldEnd): Judgement {
   const { history, superseded } = truth;
   const covered = new Set([...superseded].map(({ job, rule, dueMs }) => `${job} ${rule} ${dueMs}`));
   const all = check(history);
+  const isCovered = ({ job, rule, dueMs }: { job?: string; rule?: string; dueMs?: number }) => covered.has(`${job} ${rule} ${dueMs}`);
   const isUncovered = (finding: (typeof all)[number]) =>
-    finding.kind === "silent" &&
-    covered.has(`${finding.job} ${finding.rule} ${finding.dueMs}`) &&
-    finding.text.includes("no run and no verdict");
+    finding.kind === "silent" && isCovered(finding) && finding.text.includes("no run and no verdict");
   // The auditor covers everything in the end: what a node that was there left in silence is found by its word.
   const unknown = history.verdicts
-    .filter(({ outcome }) => outcome === "missed:unknown")
+    .filter((verdict) => verdict.outcome === "missed:unknown" && !isCovered(verdict))
     .map(({ job, rule, dueMs, node }) => ({
       kind: "silent",
       text: `${job}: the auditor knows nothing of ${rule} ${toIso(dueMs ?? 0)} on ${node}`,
