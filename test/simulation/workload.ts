@@ -27,6 +27,9 @@ const TIMERS = [
 ] as const;
 const FREQUENT = ["*/10 * * * * *", "*/20 * * * * *", "@every 15s"] as const;
 
+/** More than one tick within the time that a call to etcd may take. */
+const SWIFT = ["* * * * * *", "*/2 * * * * *", "@every 3s"] as const;
+
 /** The job's processes know how to behave from their environment. */
 type Habit = { readonly shortMs: number; readonly longMs: number; readonly longShare: number; readonly failShare: number };
 
@@ -41,19 +44,22 @@ export function drawJob(dice: Dice, nodes: readonly string[]): JobSpec {
   const kind = dice.pick(["common", "interval", "interval", "alone", "alone"] as const);
   const overlaps: Overlap[] = kind === "common" ? ["skip", "skip", "queue", "replace", "allow"] : ["skip", "skip", "queue", "replace"];
   const overlap = dice.pick(overlaps);
+  const swift = dice.fork("swift");
+  const isSwift = swift.chance(0.04);
   const habit: Habit = {
     shortMs: dice.pick([300, 2000, 8000]),
     longMs: dice.pick([20_000, 70_000, 200_000]),
     longShare: dice.pick([0, 0.05, 0.2, 0.6]),
     failShare: dice.pick([0, 0.1, 0.5]),
+    ...(isSwift ? { shortMs: 300, longShare: 0 } : {}),
   };
   return {
     run: { command: { argv: ["/bin/simulated"] } },
     rules: [
       {
         mode: "cycle",
-        timer: dice.chance(0.05) ? dice.pick(FREQUENT) : dice.pick(TIMERS),
-        ...(dice.chance(0.2) ? { jitter: `${dice.int(1, 9)}s` } : {}),
+        timer: isSwift ? swift.pick(SWIFT) : dice.chance(0.05) ? dice.pick(FREQUENT) : dice.pick(TIMERS),
+        ...(!isSwift && dice.chance(0.2) ? { jitter: `${dice.int(1, 9)}s` } : {}),
         ...(dice.chance(0.3) ? { target: { nodes: nodes.slice(0, dice.int(1, 2)) } } : {}),
       },
     ],
@@ -68,7 +74,7 @@ export function drawJob(dice: Dice, nodes: readonly string[]): JobSpec {
     ...(dice.chance(0.3) ? { timeout: `${dice.int(10, 60)}s` } : {}),
     killGrace: dice.pick(["1s", "10s"]),
     ...(dice.chance(0.4) ? { retry: { limit: dice.int(1, 2), delay: `${dice.int(1, 30)}s` } } : {}),
-    retain: { count: 1000 },
+    retain: { count: isSwift ? 10_000 : 1000 },
     env: { HABIT: JSON.stringify(habit) },
   };
 }

@@ -63,7 +63,9 @@ export function startPipelines(deps: LeaderDeps, options: EngineOptions): Leader
       if (term.ended.aborted) return;
       failures += 1;
       const error = asAppError(thrown);
-      log[error.row.retry ? "warn" : "error"]({ run: id, err: error, code: error.code, failures }, "run not advanced, trying again");
+      // A request that was written anew meanwhile, or a lost answer: it is read again.
+      const isUsual = error.row.retry || error.code === "write/conflict";
+      log[isUsual ? "warn" : "error"]({ run: id, err: error, code: error.code, failures }, "run not advanced, trying again");
       await clock.sleep(backoffMs({ random }, BACKOFF, failures), term.ended);
       pool.kick(id);
     }
