@@ -6,8 +6,8 @@
 import { type Clock, type EpochMs, toIso } from "fleetcron-shared/base/clock";
 import { AppError, isCode } from "fleetcron-shared/base/errors";
 import type { Claim, Lock } from "fleetcron-shared/model/facts";
-import { absent, type KeyValue, type Kv, type Op, type Revision, sameIncarnation } from "fleetcron-shared/store/kv";
-import { acquireLock } from "fleetcron-shared/store/lock";
+import { absent, type KeyValue, type Kv, type Op, type Revision } from "fleetcron-shared/store/kv";
+import { acquireLock, carryLock } from "fleetcron-shared/store/lock";
 import type { Incarnation, Session } from "fleetcron-shared/store/session";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { ClaimLeases } from "../report/claim-leases.ts";
@@ -82,9 +82,8 @@ async function judge(
     const fence = found.createRevision;
     if (found.lease === incarnation.lease) return won(request, fence, incarnation);
     // It is under the session before this one, and stays until that has expired: it is carried over.
-    const put = { op: "put", key: request.lockKey, value: lockValue(deps, request), lease: incarnation.lease } as const;
-    const { succeeded } = await deps.kv.txn({ if: [sameIncarnation(request.lockKey, fence)], then: [put] });
-    if (succeeded) return won(request, fence, incarnation);
+    const own = { key: request.lockKey, value: lockValue(deps, request), lease: incarnation.lease, fence };
+    if (await carryLock(deps.kv, own)) return won(request, fence, incarnation);
   }
   const lock = await acquireLock(deps.kv, { key: request.lockKey, value: lockValue(deps, request), lease: incarnation.lease });
   return lock.acquired ? won(request, lock.fence, incarnation) : { type: "busy", holder: decodeLock(lock.holder) };

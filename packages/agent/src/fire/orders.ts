@@ -63,7 +63,7 @@ export function carryOut(deps: OrderDeps, order: Order): void {
 /** Whoever sees this has not seen the order that it withdraws. */
 function withdraw(deps: OrderDeps, order: Extract<Order, { type: "withdraw" }>): void {
   const { id: orderId, execution, group, job, revision, name, by, reason } = order;
-  const outcome: Outcome = { type: "skipped", reason: "cancelled", detail: `ended by ${by}: ${reason}` };
+  const outcome = cancelled({ killRequest: { by, reason } });
   postVerdict(deps, { group, id: job, revision, name }, { type: "order", orderId }, outcome, { execution });
 }
 

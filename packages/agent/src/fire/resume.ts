@@ -6,7 +6,8 @@ import { toIso } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Lock, LockNext } from "fleetcron-shared/model/facts";
 import type { Outcome } from "fleetcron-shared/model/record";
-import { sameIncarnation, unchanged } from "fleetcron-shared/store/kv";
+import { unchanged } from "fleetcron-shared/store/kv";
+import { carryLock } from "fleetcron-shared/store/lock";
 import { encode, tryDecode } from "fleetcron-shared/wire/codec";
 import type { ActiveExecution } from "../run/executions.ts";
 import type { Resumed } from "../run/recover.ts";
@@ -25,7 +26,7 @@ export function resumeProcesses(deps: OrderDeps, resumed: readonly Resumed[]): v
       continue;
     }
     deps.slots.occupy();
-    if (execution.lock !== undefined) void carryLock(deps, execution, running);
+    if (execution.lock !== undefined) void keepLock(deps, execution, running);
     void launchReplaceable(deps, execution, running);
   }
 }
@@ -47,7 +48,7 @@ export function resumeWaits(deps: OrderDeps, resumed: readonly Resumed[]): void 
 
 async function resumeWait(deps: OrderDeps, execution: ActiveExecution): Promise<void> {
   const { job, id } = execution;
-  if (execution.lock !== undefined && !(await carryLock(deps, execution, undefined))) return giveUp(deps, execution, { type: "lockLost" });
+  if (execution.lock !== undefined && !(await keepLock(deps, execution, undefined))) return giveUp(deps, execution, { type: "lockLost" });
   if (execution.state === "waiting") return launchReplaceable(deps, execution);
   deps.procs.waited(id);
   if (job.kind === "alone" && execution.lock === undefined && !(await findLock(deps, execution))) {
@@ -87,20 +88,18 @@ async function findLock(deps: OrderDeps, execution: ActiveExecution): Promise<bo
   if (found === undefined || tryDecode<Lock>(key, found.value)?.execution !== execution.id) return false;
   execution.lock = { key, fence: found.createRevision, epoch: -1 };
   execution.fence = found.createRevision;
-  return carryLock(deps, execution, undefined);
+  return keepLock(deps, execution, undefined);
 }
 
 /** Puts the lock under the present session, on condition that it is still ours. False when it is not. */
-async function carryLock(deps: OrderDeps, execution: ActiveExecution, running: Running | undefined): Promise<boolean> {
+async function keepLock(deps: OrderDeps, execution: ActiveExecution, running: Running | undefined): Promise<boolean> {
   const { lock } = execution;
   if (lock === undefined) return true;
   const { key, fence } = lock;
   try {
     const incarnation = await deps.session.trusted();
     const value: Lock = { v: 1, node: deps.nodeId, execution: execution.id, at: toIso(deps.clock.now()) };
-    const put = { op: "put", key, value: encode(value), lease: incarnation.lease } as const;
-    const { succeeded } = await deps.kv.txn({ if: [sameIncarnation(key, fence)], then: [put] });
-    if (!succeeded) {
+    if (!(await carryLock(deps.kv, { key, value: encode(value), lease: incarnation.lease, fence }))) {
       running?.extend(deps.clock.mono());
       return false;
     }

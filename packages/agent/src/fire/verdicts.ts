@@ -50,8 +50,7 @@ export function postClusterVerdict(
 }
 
 /** What became of an execution that was given up before it began. */
-export function cancelled(execution: ActiveExecution): Outcome {
-  const request = execution.killRequest;
+export function cancelled({ killRequest: request }: Pick<ActiveExecution, "killRequest">): Outcome {
   const detail = request === undefined ? "the job was edited, paused or deleted meanwhile" : `ended by ${request.by}: ${request.reason}`;
   return { type: "skipped", reason: "cancelled", detail };
 }

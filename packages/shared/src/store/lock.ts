@@ -3,7 +3,17 @@
  * compares. Nobody waits here: the loser learns who holds it. A lost answer is read back, so a lock is never held without knowing it
  * (unless etcd goes away altogether: then the error says so, and calling again with the same value and lease finds out).
  */
-import { absent, type Compare, type KeyValue, type Kv, type LeaseId, type Op, type Revision, type TxnResult } from "./kv.ts";
+import {
+  absent,
+  type Compare,
+  type KeyValue,
+  type Kv,
+  type LeaseId,
+  type Op,
+  type Revision,
+  sameIncarnation,
+  type TxnResult,
+} from "./kv.ts";
 import { settleTxn } from "./settle.ts";
 
 export type LockRequest = {
@@ -38,4 +48,11 @@ export async function acquireLock(kv: Pick<Kv, "txn" | "get">, request: LockRequ
   const [found] = result.results;
   const holder = found?.op === "get" ? found.kv : undefined;
   return isOurs(holder) ? { acquired: true, fence: holder.createRevision } : { acquired: false, holder };
+}
+
+/** Puts a lock that is ours under another lease; its fence stays as it is. False: it is ours no longer. Throws like any write. */
+export async function carryLock(kv: Pick<Kv, "txn">, request: Omit<LockRequest, "and"> & { readonly fence: Revision }): Promise<boolean> {
+  const { key, value, lease, fence } = request;
+  const { succeeded } = await kv.txn({ if: [sameIncarnation(key, fence)], then: [{ op: "put", key, value, lease }] });
+  return succeeded;
 }

@@ -164,12 +164,13 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
   }
 
   /** What was written under the lease may be gone, locks too, and what was deleted may be there again: nothing of it counts. */
+  let cancelRevoke = () => {};
   const unfollow = kv.onReplaced(() => {
     const last = live;
     if (last === undefined) return;
     end(last, "etcd was restored or exchanged");
     // Whoever held a lock needs this long to stop.
-    clock.after(marginFor(options.ttlMs), () => void kv.revokeLease(last.incarnation.lease).catch(() => {}));
+    cancelRevoke = clock.after(marginFor(options.ttlMs), () => void kv.revokeLease(last.incarnation.lease).catch(() => {}));
   });
 
   const done = run();
@@ -204,6 +205,7 @@ export function openSession(deps: { kv: Kv; clock: Clock; random: Pick<Random, "
     async close(how) {
       closing.abort();
       unfollow();
+      cancelRevoke();
       const last = live;
       if (last) end(last, "closed");
       if (last && how?.keepLease !== true)
