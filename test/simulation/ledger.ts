@@ -6,7 +6,7 @@ import type { StoredJob } from "fleetcron-shared/model/job-spec";
 import type { RunPlan } from "fleetcron-shared/model/pipeline/plan";
 import { parseTaskOrderId, type TaskOrder } from "fleetcron-shared/model/pipeline/request";
 import type { RunDocument } from "fleetcron-shared/model/pipeline/run-document";
-import type { ExecutionRecord } from "fleetcron-shared/model/record";
+import { type ExecutionRecord, outcomeWord } from "fleetcron-shared/model/record";
 import type { Kv, WatchEvent } from "fleetcron-shared/store/kv";
 import { decode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
@@ -68,6 +68,10 @@ export function openLedger(time: VirtualTime, kv: Kv, keys: Keys, trace: (what: 
     } else if (family === "records" && event.type === "put") {
       const record = decode<ExecutionRecord>(key, value);
       records.set(record.id, record);
+      const { id, jobId, dueAt, nodeId, provisional } = record;
+      trace(
+        `record ${jobId} ${dueAt ?? "ordered"}: ${outcomeWord(record.outcome)}${provisional ? " (provisional)" : ""} on ${nodeId}, ${id}`,
+      );
     } else if (family === "runs" && event.type === "put") {
       const run = decode<RunDocument>(key, value);
       runs.set(run.id, run);

@@ -1,5 +1,5 @@
 /** A worker thread that simulates one world after the other and says what became of each. */
-import { mkdtempSync, rmSync } from "node:fs";
+import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parentPort } from "node:worker_threads";
@@ -26,9 +26,11 @@ export async function reportOf(task: Task, folder: string, trace?: (line: string
   return { seed, fleetHours, runs, troubles, events, digest, ...judge(end) };
 }
 
+const MEMORY = "/dev/shm";
+
 /** A folder in memory where there is one. */
 export function makeFolder(): { readonly path: string; remove(): void } {
-  const path = mkdtempSync(join(tmpdir(), "fleetcron-simulation-"));
+  const path = mkdtempSync(join(existsSync(MEMORY) ? MEMORY : tmpdir(), "fleetcron-simulation-"));
   return { path, remove: () => rmSync(path, { recursive: true, force: true }) };
 }
 

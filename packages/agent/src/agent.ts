@@ -17,6 +17,7 @@ import { tryDecode } from "fleetcron-shared/wire/codec";
 import { createKeys } from "fleetcron-shared/wire/keys";
 import type { AgentConfig } from "./config.ts";
 import { Gate } from "./fire/gate.ts";
+import { Leftovers } from "./fire/leftovers.ts";
 import { carryOut, type OrderDeps } from "./fire/orders.ts";
 import { resumeProcesses, resumeWaits } from "./fire/resume.ts";
 import { Ticker } from "./fire/ticker.ts";
@@ -218,6 +219,7 @@ export async function startAgent(deps: AgentDeps, config: AgentConfig): Promise<
       slots,
       host: recordHost,
       leases,
+      leftovers: new Leftovers({ kv, clock, keys, log, executions, stopping: stopping.signal }),
       newId,
       planner,
       planChanged: () => ticker.planChanged(),

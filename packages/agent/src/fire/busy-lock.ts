@@ -4,6 +4,7 @@
  * (`locks/<group>/<job>/last`) decides. Etcd away meanwhile: the tick is delayed.
  */
 import { type EpochMs, fromIso } from "fleetcron-shared/base/clock";
+import { isCode } from "fleetcron-shared/base/errors";
 import type { Lock, LockLast } from "fleetcron-shared/model/facts";
 import type { Outcome } from "fleetcron-shared/model/record";
 import type { KeyValue } from "fleetcron-shared/store/kv";
@@ -16,6 +17,8 @@ import { isNotNow } from "./not-now.ts";
 /** A lock that is not back by then belongs to an execution that runs. */
 const COMES_BACK_MS = 3000;
 const POLL_MS = 250;
+/** So many may have had the lock between two looks. */
+const MAX_TURNS = 20;
 
 /** `lost`: somebody else has the tick. */
 export type Judgement = "overlap" | "lost" | { readonly delayedUntilMs: EpochMs };
@@ -35,7 +38,7 @@ export async function judgeBusyLock(deps: ClusterGateDeps, tick: ClusterTick, ho
       if (claim !== undefined) return "lost";
       lock = decoded<Lock>(current);
       if (lock !== undefined && isDelayedBy(heldSince(lock), tick.dueMs)) continue;
-      if (lock === undefined || lock.execution !== holder?.execution) return afterwards(tick, holder, decoded<LockLast>(last), clock.now());
+      if (lock === undefined || lock.execution !== holder?.execution) return afterwards(tick, await endOf(deps, holder, last), clock.now());
     } catch (thrown) {
       if (!isNotNow(thrown)) throw thrown;
       return { delayedUntilMs: clock.now() };
@@ -49,10 +52,26 @@ export function heldSince(lock: Lock | undefined): EpochMs {
   return (lock?.held === undefined ? undefined : fromIso(lock.held)) ?? Number.NEGATIVE_INFINITY;
 }
 
-/** The lock has changed hands: did its holder end before the tick was due? When others have had it since, the tick gets the benefit of the doubt. */
-function afterwards(tick: ClusterTick, holder: Lock | undefined, last: LockLast | undefined, nowMs: EpochMs): Judgement {
-  const endedMs = last === undefined || last.execution !== holder?.execution ? undefined : fromIso(last.endedAt);
+/** The lock has changed hands: did its holder end before the tick was due? When nobody knows, the tick gets the benefit of the doubt. */
+function afterwards(tick: ClusterTick, endedMs: EpochMs | undefined, nowMs: EpochMs): Judgement {
   return endedMs !== undefined && endedMs > tick.dueMs ? "overlap" : { delayedUntilMs: nowMs };
+}
+
+/** When the holder has ended, by what it said when it gave the lock back. Others may have had the lock since: what they said is looked behind. */
+async function endOf({ kv }: ClusterGateDeps, holder: Lock | undefined, newest: KeyValue | undefined): Promise<EpochMs | undefined> {
+  let found = newest;
+  for (let turn = 0; found !== undefined && turn < MAX_TURNS; turn++) {
+    const last = decoded<LockLast>(found);
+    if (last?.execution === holder?.execution) return last && fromIso(last.endedAt);
+    const { key, modRevision } = found;
+    try {
+      [found] = (await kv.range({ start: key, end: `${key}\0`, revision: modRevision - 1 })).kvs;
+    } catch (thrown) {
+      if (isCode(thrown, "etcd/compacted")) return undefined;
+      throw thrown;
+    }
+  }
+  return undefined;
 }
 
 function decoded<T extends { readonly v: 1 }>(found: KeyValue | undefined): T | undefined {

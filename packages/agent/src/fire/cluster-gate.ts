@@ -18,6 +18,7 @@ import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
 import { isDelayedBy, Lanes, type Worked } from "./lane.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
+import type { Leftovers } from "./leftovers.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
 import { isNotNow } from "./not-now.ts";
 import { lastRankMs, RANK_STEP_MS, rankOf } from "./rank.ts";
@@ -31,7 +32,7 @@ const RETRY_MS = 150;
 /** Passed ticks are worked off at most so often. */
 const PASSED_EVERY_MS = 1000;
 
-export type ClusterGateDeps = CommonGateDeps & ClaimDeps;
+export type ClusterGateDeps = CommonGateDeps & ClaimDeps & { readonly leftovers: Leftovers };
 
 export class ClusterGate {
   readonly #deps: ClusterGateDeps;
@@ -144,9 +145,9 @@ export class ClusterGate {
       await this.#deps.journal.committed();
       const claimKey = keys.claim(job.group, job.id, ruleId, dueMs);
       const lockKey = job.kind === "alone" ? keys.lock(job.group, job.id) : undefined;
-      const windowMs = job.misfireWindowMs;
-      return await claimTick(this.#deps, { execution: execution.id, claimKey, lockKey, windowMs, dueMs, look, held });
+      return await claimTick(this.#deps, { execution: execution.id, claimKey, lockKey, windowMs: job.misfireWindowMs, dueMs, look, held });
     } catch (thrown) {
+      this.#deps.leftovers.missed(thrown, execution.id, job);
       this.#deps.executions.shelve(execution);
       this.#deps.slots.release();
       if (held !== undefined) throw thrown;
@@ -219,6 +220,7 @@ export class ClusterGate {
         return await takePlace(this.#deps, execution, tick);
       } catch (thrown) {
         if (!isNotNow(thrown)) throw thrown;
+        this.#deps.leftovers.missed(thrown, execution.id, tick.job);
         if (isCode(thrown, "etcd/lease-gone")) this.#deps.leases.forget();
         if (this.#deps.clock.mono() > tick.holdUntilMono) return "isolated";
         await this.#deps.clock.sleep(RETRY_MS);

@@ -77,11 +77,12 @@ export async function waitForLock(deps: ClusterGateDeps, execution: ActiveExecut
       }
     } catch (thrown) {
       if (!isNotNow(thrown)) throw thrown;
+      deps.leftovers.missed(thrown, execution.id, execution.job);
     }
     await clock.sleep(POLL_MS, stop.signal);
   }
   stop.done();
-  if (place !== undefined) await giveUpPlace(deps, place);
+  if (place !== undefined) await giveUpPlace(deps, execution, place);
   return undefined;
 }
 
@@ -109,12 +110,12 @@ function isOurs(place: KeyValue, execution: string, incarnation: Incarnation): b
   return place.lease === incarnation.lease && tryDecode<LockNext>(place.key, place.value)?.execution === execution;
 }
 
-/** A place that could not be given up vanishes with the session. */
-export async function giveUpPlace(deps: ClusterGateDeps, place: Place): Promise<void> {
+async function giveUpPlace(deps: ClusterGateDeps, { id, job }: ActiveExecution, place: Place): Promise<void> {
   try {
     await deps.kv.txn({ if: [sameIncarnation(place.key, place.revision)], then: [{ op: "delete", key: place.key }] });
   } catch (thrown) {
-    deps.log.warn({ key: place.key, error: String(thrown) }, "cannot give up the place next in line");
+    deps.log.warn({ key: place.key, error: String(thrown) }, "cannot give up the place next in line, will try again");
+    deps.leftovers.follow(id, job);
   }
 }
 

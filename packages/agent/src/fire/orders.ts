@@ -99,13 +99,17 @@ async function lockForOrder(deps: OrderDeps, execution: ActiveExecution): Promis
           const result = await acquireLock(deps.kv, { key, value: encode(value), lease: incarnation.lease });
           if (result.acquired) return { key, fence: result.fence, epoch: incarnation.epoch };
           const holder = result.holder === undefined ? undefined : tryDecode<Lock>(key, result.holder.value)?.execution;
-          if (job.overlap === "skip") return overlap(`execution ${holder} holds the lock`);
-          const place = await takePlace(deps, execution, undefined);
-          if (typeof place === "string") return overlap("another execution is queued already");
-          return (await waitForLock(deps, execution, place)) ?? cancelled(execution);
+          // One of its own, without an answer under the session before, goes with that session.
+          if (holder !== execution.id) {
+            if (job.overlap === "skip") return overlap(`execution ${holder} holds the lock`);
+            const place = await takePlace(deps, execution, undefined);
+            if (typeof place === "string") return overlap("another execution is queued already");
+            return (await waitForLock(deps, execution, place)) ?? cancelled(execution);
+          }
         }
       } catch (thrown) {
         if (!isNotNow(thrown)) throw thrown;
+        deps.leftovers.missed(thrown, execution.id, job);
       }
       await clock.sleep(POLL_MS, wait.signal);
     }

@@ -100,6 +100,11 @@ export class Executions {
     return this.#byId.get(id);
   }
 
+  /** Whether it is on hand, or was given up for another try under the same id. */
+  isOpen(id: string): boolean {
+    return this.#byId.has(id) || this.#deps.journal.hasExecution(id);
+  }
+
   all(): ActiveExecution[] {
     return [...this.#byId.values()];
   }

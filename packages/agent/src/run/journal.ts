@@ -120,6 +120,10 @@ export class Journal implements RuleStates {
     this.#write("delete from executions where id = ?", id);
   }
 
+  hasExecution(id: string): boolean {
+    return this.#statement("select 1 from executions where id = ?").get(id) !== undefined;
+  }
+
   executions(): ExecutionRow[] {
     return this.#statement("select id, job, data from executions order by id")
       .all()

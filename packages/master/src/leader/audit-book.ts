@@ -14,6 +14,8 @@ export type AuditRule = {
   readonly job: Job;
   readonly rule: Rule;
   readonly times: Instants;
+  /** Until when the job has this form: its last tick is not after that. */
+  readonly form: { readonly lastMs: EpochMs };
   /** From the due time on so long somebody may still report in the ordinary way. */
   readonly graceMs: number;
 };
@@ -51,12 +53,13 @@ export function createAuditBook(deps: { timetable: Timetable }, missedAfterMs: n
     heap.push({ atMs: dueMs + of.graceMs, of, dueMs, form });
   }
 
-  function rulesOf(job: Job): AuditRule[] {
+  function rulesOf(form: Form): AuditRule[] {
+    const { job } = form;
     if (job.pause) return [];
     return job.rules.flatMap((rule) => {
       if (rule.mode !== "cycle" || rule.timer === undefined) return [];
       const times = deps.timetable.of(job, rule);
-      return times.kind === "startup" ? [] : [{ job, rule, times, graceMs: graceOf(job, rule, missedAfterMs) }];
+      return times.kind === "startup" ? [] : [{ job, rule, times, form, graceMs: graceOf(job, rule, missedAfterMs) }];
     });
   }
 
@@ -74,7 +77,7 @@ export function createAuditBook(deps: { timetable: Timetable }, missedAfterMs: n
       else if (before !== undefined) before.isGone = true;
       const form: Form = { job, rules: [], lastMs: Number.POSITIVE_INFINITY, isGone: false };
       forms.set(job.key, form);
-      form.rules = rulesOf(job);
+      form.rules = rulesOf(form);
       for (const of of form.rules) push(form, of, Math.max(untilMs - of.graceMs, job.updatedAtMs));
     },
     remove,

@@ -27,7 +27,15 @@ const node = (more: Partial<AuditNode> = {}): AuditNode => ({
 });
 const away = (sinceMs: number) => node({ alive: undefined, turnedMs: sinceMs });
 const back = (sinceMs: number, queued = 0) => node({ alive: alive(sinceMs, queued), turnedMs: sinceMs });
-const ONE: AuditTarget = { dueMs: DUE, graceMs: 60 * SECOND, misfireWindowMs: HOUR, formMs: DUE - 48 * HOUR, node: "a", queues: false };
+const ONE: AuditTarget = {
+  dueMs: DUE,
+  graceMs: 60 * SECOND,
+  misfireWindowMs: HOUR,
+  formMs: DUE - 48 * HOUR,
+  formUntilMs: Number.POSITIVE_INFINITY,
+  node: "a",
+  queues: false,
+};
 const ALL: AuditTarget = { ...ONE, node: undefined };
 
 /** Seconds after the due time, the target, nodes, and what else holds. */
@@ -52,6 +60,15 @@ const CASES: readonly (readonly [string, number, AuditTarget, readonly AuditNode
   ["the node was forgotten", 61, ONE, [], {}, "exempt"],
   ["the job was just edited: the node may be dying", 124, { ...ONE, formMs: DUE - SECOND }, [node()], {}, "wait"],
   ["the job was just edited", 125, { ...ONE, formMs: DUE - SECOND }, [node()], {}, "exempt"],
+  [
+    "the job was changed right after it: the node's clock may be behind",
+    125,
+    { ...ONE, formUntilMs: DUE + SECOND },
+    [node()],
+    {},
+    "exempt",
+  ],
+  ["the job was changed later", 125, { ...ONE, formUntilMs: DUE + 10 * SECOND }, [node()], {}, "unknown"],
   ["the node was just there for the first time", 125, ONE, [node({ sinceMs: DUE - SECOND })], {}, "exempt"],
   ["edited while the node was away", 61, { ...ONE, formMs: DUE - SECOND }, [away(DUE - HOUR)], {}, "nodeOffline"],
   ["no node at all", 61, ALL, [], {}, "noMatchingNode"],

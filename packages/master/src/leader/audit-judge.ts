@@ -12,8 +12,9 @@ export type AuditTarget = {
   readonly dueMs: EpochMs;
   readonly graceMs: number;
   readonly misfireWindowMs: number;
-  /** When the job got its present form. */
+  /** From when until when the job has the form that the tick is of. */
   readonly formMs: EpochMs;
+  readonly formUntilMs: EpochMs;
   /** Of a `common` job: the node that the tick was for there. Undefined: the tick is one for the whole cluster. */
   readonly node?: string | undefined;
   /** It waits for the runs before it to end, however long they take. */
@@ -30,7 +31,7 @@ export type AuditFacts = {
   runs(node: string, what: "tick" | "job"): boolean;
 };
 
-/** `exempt`: it fell into the moment in which the job or the node was taken over, where nothing fires yet. */
+/** `exempt`: it fell into the moment in which the job was changed or the node was taken over: it may not have been due there any more, or not yet. */
 export type Judgement =
   | { readonly type: "wait" }
   | { readonly type: "covered" }
@@ -40,7 +41,7 @@ export type Judgement =
 export type JudgeTimes = {
   /** So long after a node has gone its executions may yet be found lost. */
   readonly lostAfterMs: number;
-  /** So long a change of a job or node may be on its way to the agents. */
+  /** So long a change of a job or node may be on its way to the agents, and so far their clocks may be behind. */
   readonly settleMs: number;
   /** Whoever delivers what it had kept back is waited for while it goes on, and so long after. */
   readonly catchUpMs: number;
@@ -71,6 +72,8 @@ export function judge(target: AuditTarget, facts: AuditFacts, times: JudgeTimes)
   if (wasThere.length === 0) return missed("nodeOffline");
   // It may have died before that: its session outlives it, also by more than its TTL when etcd changes its leader.
   if (nowMs < dueMs + target.graceMs + times.lostAfterMs + JUDGE_TIMES.spareMs) return WAIT;
+  // Where a clock is behind ours, the change came before the tick.
+  if (dueMs > target.formUntilMs - times.settleMs) return { type: "exempt" };
   const isTakingOver = wasThere.every((node) => dueMs < Math.max(target.formMs, node.sinceMs) + times.settleMs);
   return isTakingOver ? { type: "exempt" } : missed("unknown");
 }

@@ -138,7 +138,7 @@ export function createAuditPass(
     const nodes = isOfNode ? (one === undefined ? [] : [one]) : node === NO_NODE ? [] : follower.nodes.at(rule.target, dueMs);
     return judge(
       {
-        ...{ dueMs, graceMs: of.graceMs, misfireWindowMs: job.misfireWindowMs, formMs: job.updatedAtMs },
+        ...{ dueMs, graceMs: of.graceMs, misfireWindowMs: job.misfireWindowMs, formMs: job.updatedAtMs, formUntilMs: of.form.lastMs },
         node: isOfNode ? node : undefined,
         queues: job.overlap === "queue" || job.overlap === "replace",
       },

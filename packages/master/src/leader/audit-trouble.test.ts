@@ -14,7 +14,8 @@ const JOB = compileJob(
 );
 const [rule] = JOB.rules;
 if (rule === undefined) throw new Error("no rule");
-const OF: AuditRule = { job: JOB, rule, times: createTimetable("UTC").of(JOB, rule), graceMs: MINUTE };
+const FORM = { lastMs: Number.POSITIVE_INFINITY };
+const OF: AuditRule = { job: JOB, rule, times: createTimetable("UTC").of(JOB, rule), form: FORM, graceMs: MINUTE };
 const at = (minute: number) => START + minute * MINUTE;
 const rangeOf = (first: number, last: number, node = "a"): MissedRange => ({
   ...{ ruleId: "r1", node, reason: "nodeOffline", firstMs: at(first), lastMs: at(last), count: last - first + 1 },

@@ -3,6 +3,7 @@
  * a node is gone for good or has come back as another instance. Etcd away: it throws.
  */
 import { toIso } from "fleetcron-shared/base/clock";
+import { placeOf } from "fleetcron-shared/base/sorted";
 import type { Claim } from "fleetcron-shared/model/facts";
 import { JOB_DEFAULTS } from "fleetcron-shared/model/job-compile";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
@@ -75,16 +76,18 @@ export async function findLost(
     const entry = views.jobs.get(keys.job(group, id));
     const prefix = keys.recordsOf(group, id);
     const oldest = ofJob.map(({ execution }) => execution).sort()[0] ?? "";
+    /** Sorted, as etcd gives them. */
     const filed: string[] = [];
     for await (const { key } of scan(kv, { start: prefix + oldest, end: prefixEnd(prefix), keysOnly: true }))
       filed.push(key.slice(prefix.length));
     const found: ExecutionRecord[] = [];
     for (const suspect of ofJob) {
-      const own = filed.filter((record) => record.startsWith(`${suspect.execution}-`));
+      const before = (id: string) => placeOf(filed, (record) => record < id);
+      const [from, to] = [before(`${suspect.execution}-`), before(`${suspect.execution}-~`)];
+      const own = filed.slice(from, to);
       // Without retries one record is all there will be; the values need not be read.
       if (own.length > 0 && entry?.job.retry.limit === 0) continue;
-      const newer = filed.filter((record) => record > `${suspect.execution}-~`).length;
-      if (mayBePruned(suspect.execution, newer, entry?.job.retain ?? JOB_DEFAULTS.retain, clock.now())) continue;
+      if (mayBePruned(suspect.execution, filed.length - to, entry?.job.retain ?? JOB_DEFAULTS.retain, clock.now())) continue;
       const known = [...(inbox.get(suspect.execution) ?? []), ...(await attempts(own.map((record) => prefix + record)))];
       const attempt = lostAttempt(suspect, known);
       if (attempt === undefined) continue;

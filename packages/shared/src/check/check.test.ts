@@ -86,6 +86,11 @@ test("one verdict for each tick: attempts are one, a rerun is none of its own, a
   t.deepEqual(kinds({ targets: [rerun], runs: [secondRun], verdicts: [{ ...lost, provisional: false }, second] }), []);
   t.deepEqual(kinds({ runs: [secondRun], verdicts: [{ ...lost, provisional: false }, second] }).sort(), ["doubleVerdict", "duplicate"]);
 
+  const calledOff = { ...skipped, execution: "e2", attempt: 3 };
+  const tried = { targets: [rerun], runs: [{ ...run, exitCode: 1 }], verdicts: [failed, { ...lost, attempt: 2, final: false }, calledOff] };
+  t.deepEqual(kinds(tried), [], "the rerun of a retry that was lost did not run, the first attempt did");
+  t.deepEqual(kinds({ ...tried, targets: [retried] }), ["contradiction"]);
+
   const range: Verdict = { ...skipped, execution: "e9", outcome: "skipped:misfireSkip", dueMs: 0, dueUntilMs: 120_000 };
   t.deepEqual(kinds({ verdicts: [range, verdict] }), []);
   t.deepEqual(kinds({ runs: [], verdicts: [range] }), []);

@@ -40,7 +40,11 @@ export function completeness(history: JobHistory, ranBy: ReadonlyMap<number, Exe
       findings.push(
         ofTick("unfinished", target, `${tickWords(target)} was to have another attempt, and nothing tells of it: ${words(last)}`),
       );
-    } else if (runner !== undefined && own.every(({ ran: says }) => !says) && !own.some(({ execution }) => execution === runner.id)) {
+    } else if (
+      runner !== undefined &&
+      own.every(({ ran: says }) => !says) &&
+      !own.some((word) => word.execution === runner.id || follows(word, runner, target))
+    ) {
       findings.push(
         ofTick(
           "contradiction",
@@ -157,6 +161,11 @@ function isToldTwice(own: readonly Word[], ran: ReadonlySet<string>): boolean {
 /** Each execution goes on with the attempts after those of the one before. */
 function isRerun({ rerun }: Pick<Target, "rerun">, own: readonly Word[]): boolean {
   return rerun === true && new Set(own.map(({ firstAttempt }) => firstAttempt)).size === own.length;
+}
+
+/** It tells of a later attempt, in a rerun of what was lost; that the earlier ones ran is no contradiction. */
+function follows({ firstAttempt }: Word, runner: Execution, { rerun }: Target): boolean {
+  return rerun === true && runner.runs.every(({ attempt }) => attempt < firstAttempt);
 }
 
 /** Nothing follows it: also not what is lost, whose rerun is an execution of its own. */

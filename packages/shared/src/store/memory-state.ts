@@ -4,6 +4,7 @@
  * every `r` in (compacted, revision].
  */
 import { AppError } from "../base/errors.ts";
+import { placeOf } from "../base/sorted.ts";
 import type { Txn, TxnResult, WatchEvent } from "./kv.ts";
 import {
   type Compare,
@@ -123,14 +124,7 @@ export class MemoryState {
   }
 
   #position(key: string): number {
-    let low = 0;
-    let high = this.#sorted.length;
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if ((this.#sorted[middle] as History).key < key) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    return placeOf(this.#sorted, (history) => history.key < key);
   }
 
   #holds(compare: Compare): boolean {
