@@ -22,6 +22,28 @@ export function factsOf(...pids: readonly number[]): ProcessFacts {
   return sum;
 }
 
+/** V8 takes memory in pages of this size, at multiples of it; glibc's arenas for threads begin at multiples of the other. */
+const V8_PAGE = 256 * 1024;
+const ARENA = 64 * 1024 * 1024;
+
+/**
+ * Resident memory of a Node.js process that is neither a file's nor in V8's pages: buffers, SQLite, what the allocator keeps. (Resident memory without
+ * V8's own count of its heap says less: V8 keeps pages that it does not count.)
+ */
+export function nativeBytesOf(pid: number): number {
+  let sum = 0;
+  let isNative = false;
+  for (const line of textOf(`/proc/${pid}/smaps`).split("\n")) {
+    const [, start, end, name] = /^([0-9a-f]+)-([0-9a-f]+) \S+ \S+ \S+ \d+ *(.*)$/.exec(line) ?? [];
+    if (start !== undefined && end !== undefined) {
+      const [from, bytes] = [Number.parseInt(start, 16), Number.parseInt(end, 16) - Number.parseInt(start, 16)];
+      const isV8 = from % V8_PAGE === 0 && bytes % V8_PAGE === 0 && from % ARENA !== 0;
+      isNative = name === "[heap]" || (name === "" && !isV8);
+    } else if (isNative && line.startsWith("Rss:")) sum += Number(/\d+/.exec(line)?.[0]) * 1024;
+  }
+  return sum;
+}
+
 /** CPU time that the machine could not give to anybody else any more since it was started, all cores together: work, interrupts, what its host took. */
 export function machineBusyMs(): number {
   // user nice system idle iowait irq softirq steal; guests are counted in user.

@@ -5,7 +5,7 @@ import { systemClock } from "fleetcron-shared/base/clock";
 import type { EtcdServer } from "../../support/etcd.ts";
 import type { Fleet } from "../../support/fleet.ts";
 import { sessionHostsOf, spawnersOf } from "../../support/spawners.ts";
-import { descendantsOf, factsOf } from "../process-facts.ts";
+import { descendantsOf, factsOf, nativeBytesOf } from "../process-facts.ts";
 import { countFamilies, countKeys, countLeases, metricsOf } from "../scale/etcd-facts.ts";
 import { claimedTicksPerSecond } from "./traffic.ts";
 
@@ -28,22 +28,22 @@ export async function sample(
     values.set(`${name} resident`, residentBytes / MIB);
     values.set(`${name} descriptors`, fds);
   };
-  /** What V8 holds, and what is resident beside the heap that V8 has taken: buffers, SQLite, what the allocator keeps. */
-  const insideOf = async (name: string, url: string, token?: string) => {
+  /** What V8 holds, and what the rest of the process does. */
+  const insideOf = async (name: string, pid: number, url: string, token?: string) => {
     const metrics = await metricsOf(url, token);
     values.set(`${name} heap`, metrics("nodejs_heap_size_used_bytes") / MIB);
-    values.set(`${name} native`, (metrics("process_resident_memory_bytes") - metrics("nodejs_heap_size_total_bytes")) / MIB);
+    values.set(`${name} native`, nativeBytesOf(pid) / MIB);
   };
   for (const [i, master] of fleet.masters.entries()) {
     ofProcess(`master-${i}`, [master.pid]);
-    await insideOf(`master-${i}`, (master.ready as { url: string }).url, fleet.token);
+    await insideOf(`master-${i}`, master.pid, (master.ready as { url: string }).url, fleet.token);
   }
   let processes = 0;
   for (const [node, agent] of fleet.agents) {
     const data = join(fleet.folder, `data-${node}`);
     const spawners = [...spawnersOf(join(data, "spawner")), ...sessionHostsOf(join(data, "spawner"))];
     ofProcess(`agent-${node}`, [agent.pid]);
-    await insideOf(`agent-${node}`, metricsUrl(node));
+    await insideOf(`agent-${node}`, agent.pid, metricsUrl(node));
     ofProcess(`spawner-${node}`, spawners);
     processes += spawners.flatMap(descendantsOf).length;
     values.set(`journal-${node}`, bytesOf(join(data, "journal.db"), join(data, "journal.db-wal")) / MIB);
