@@ -1,6 +1,6 @@
 /**
  * Moves records from `inbox` to `records`, each exactly once, counting it in `stats` and ordering what `onNodeLost: rerun` asks for, all in
- * one transaction under the term. The first try trusts what is known here (one round trip); when it is refused, the facts are read and it is
+ * one transaction under the term; several at a time when much waits. The first try trusts what is known here (one round trip); when it is refused, the facts are read and it is
  * tried again with them. Etcd away: records wait in the inbox.
  */
 import { toIso } from "fleetcron-shared/base/clock";
@@ -18,6 +18,7 @@ import { createInboxQueue } from "./inbox-queue.ts";
 import { type LeaderDeps, type LeaderService, leaderStep } from "./leader-deps.ts";
 import { startLoop } from "./loop.ts";
 import { rerunOrder } from "./rerun.ts";
+import { shareOut } from "./share-out.ts";
 import { taskAdditions } from "./task-record.ts";
 
 export type Filer = LeaderService & {
@@ -33,6 +34,9 @@ export type Filer = LeaderService & {
 function mayOrder(record: ExecutionRecord): boolean {
   return record.outcome.type === "lost" || record.result?.next !== undefined;
 }
+
+/** When much waits, so many transactions are under way at a time: where etcd is busy with what agents write, one after the other would fall ever further behind. */
+const AT_ONCE = 8 * FILING_BATCH;
 
 /** Statistics written by this term are remembered until the view shows them; so many at most before that is looked at. */
 const REMEMBERED_STATS = 1000;
@@ -116,20 +120,23 @@ export function startFiler(deps: LeaderDeps): Filer {
   }
 
   async function round(): Promise<void> {
-    const delivered = await queue.take(FILING_BATCH);
-    const items = [...delivered, ...firstOf(verdicts, FILING_BATCH - delivered.length)];
+    const delivered = await queue.take(AT_ONCE);
+    const items = [...delivered, ...firstOf(verdicts, AT_ONCE - delivered.length)];
     if (items.length === 0) return;
     const lease = items.some(({ record }) => mayOrder(record)) ? await deps.orderLease.current() : undefined;
-    const done = await file(items, lease).catch((error: unknown) => {
-      if (lease !== undefined && isCode(error, "etcd/lease-gone")) deps.orderLease.forget(lease);
-      throw error;
-    });
+    const shares = await Promise.allSettled(shareOut(items).map((share) => file(share, lease)));
+    const done = shares.flatMap((share) => (share.status === "fulfilled" ? share.value : []));
     deps.observe?.filed(done.map(({ record }) => record));
     for (const item of done) {
       queue.drop(item);
       verdicts.delete(item);
     }
     wake();
+    for (const share of shares) {
+      if (share.status === "fulfilled") continue;
+      if (lease !== undefined && isCode(share.reason, "etcd/lease-gone")) deps.orderLease.forget(lease);
+      throw share.reason;
+    }
     if (done.length === 0) throw new AppError("write/conflict", "records changed while they were filed");
     log.debug({ filed: done.length, waiting: queue.size }, "records filed");
     if (queue.size > 0 || verdicts.size > 0) loop.kick();
