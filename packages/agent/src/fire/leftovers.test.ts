@@ -35,7 +35,7 @@ test("the lock and the place of an execution that ended without knowing of them 
   await clock.advance(30_000);
   t.true(await has(lock), "it still asks");
   open.delete("A");
-  await clock.advance(2000);
+  await clock.advance(3000);
   t.false(await has(lock));
   t.false(await has(next));
   await put(lock, "B");

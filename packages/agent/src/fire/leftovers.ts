@@ -27,7 +27,8 @@ type Deps = {
   /** The agent stops. */
   readonly stopping: AbortSignal;
 };
-type Doubt = { readonly job: Pick<Job, "group" | "id">; readonly untilMono: MonoMs };
+/** `isOver`: the execution had ended when it was looked at last. */
+type Doubt = { readonly job: Pick<Job, "group" | "id">; readonly untilMono: MonoMs; isOver: boolean };
 
 export class Leftovers {
   readonly #deps: Deps;
@@ -46,7 +47,7 @@ export class Leftovers {
 
   /** What the execution has is given back once it has ended, unless its end does so itself. */
   follow(execution: string, job: Job): void {
-    this.#doubts.set(execution, { job, untilMono: this.#deps.clock.mono() + LATE_MS });
+    this.#doubts.set(execution, { job, untilMono: this.#deps.clock.mono() + LATE_MS, isOver: false });
     if (!this.#isLooking) void this.#look();
   }
 
@@ -65,11 +66,14 @@ export class Leftovers {
     this.#isLooking = false;
   }
 
-  async #settle(execution: string, { job, untilMono }: Doubt): Promise<void> {
+  async #settle(execution: string, doubt: Doubt): Promise<void> {
     const { kv, keys, clock, executions, log } = this.#deps;
+    const { job, untilMono, isOver } = doubt;
     // Known to be held: it is given back with the last record.
     if (executions.get(execution)?.lock !== undefined) return void this.#doubts.delete(execution);
-    if (executions.isOpen(execution)) return;
+    doubt.isOver = !executions.isOpen(execution);
+    // Had it run and ended just now, its last record would be on the way.
+    if (!doubt.isOver || !isOver) return;
     const isLate = clock.mono() >= untilMono;
     const wanted = [keys.lock(job.group, job.id), keys.lockNext(job.group, job.id)];
     const { results } = await kv.txn({ then: wanted.map((key) => ({ op: "get", key })) });
