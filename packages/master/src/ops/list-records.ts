@@ -6,6 +6,7 @@
 import { type EpochMs, fromIso } from "fleetcron-shared/base/clock";
 import { AppError } from "fleetcron-shared/base/errors";
 import { firstIdAt } from "fleetcron-shared/base/ids";
+import { placeOf } from "fleetcron-shared/base/sorted";
 import { isVoid } from "fleetcron-shared/model/missed";
 import type { ExecutionRecord } from "fleetcron-shared/model/record";
 import { tryDecode } from "fleetcron-shared/wire/codec";
@@ -148,13 +149,7 @@ async function* newestFirst(streams: Stream[]): AsyncGenerator<ExecutionRecord> 
 
 /** Keeps `sorted` ascending by bound; among equals one whose head is known comes last (is taken first). */
 function insert(sorted: Stream[], stream: Stream): void {
-  const bound = stream.bound ?? "";
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle]?.bound ?? "") <= bound) low = middle + 1;
-    else high = middle;
-  }
-  sorted.splice(low, 0, stream);
+  const own = stream.bound ?? "";
+  const place = placeOf(sorted, ({ bound }) => (bound ?? "") <= own);
+  sorted.splice(place, 0, stream);
 }

@@ -3,6 +3,7 @@
  * how many there are. Judged are the ticks of the present form, as far back as records are complete; older ones only for double verdicts.
  */
 import { type EpochMs, fromIso, toIso } from "fleetcron-shared/base/clock";
+import { placeOf } from "fleetcron-shared/base/sorted";
 import { examineJob, type JobExamination } from "fleetcron-shared/check/check";
 import { exclusion } from "fleetcron-shared/check/exclusion";
 import type { JobHistory } from "fleetcron-shared/check/executions";
@@ -182,16 +183,6 @@ function byDue<T extends { readonly dueMs?: EpochMs }>(list: readonly T[]): T[] 
 
 /** Of a list in the order of due times, those in [fromMs, untilMs). */
 function within<T extends { readonly dueMs?: EpochMs }>(sorted: readonly T[], fromMs: EpochMs, untilMs: EpochMs): T[] {
-  return sorted.slice(firstFrom(sorted, fromMs), firstFrom(sorted, untilMs));
-}
-
-function firstFrom(sorted: readonly { readonly dueMs?: EpochMs }[], ms: EpochMs): number {
-  let low = 0;
-  let high = sorted.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((sorted[middle]?.dueMs ?? 0) < ms) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  const firstFrom = (ms: EpochMs) => placeOf(sorted, ({ dueMs = 0 }) => dueMs < ms);
+  return sorted.slice(firstFrom(fromMs), firstFrom(untilMs));
 }

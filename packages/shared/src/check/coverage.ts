@@ -2,6 +2,7 @@
  * Did each target run, once, and in its window? Runs that know their tick belong to it alone; the others are matched one-to-one with targets whose
  * window holds their begin, and count only when they came to their end. After Jepsen's test of Chronos. Pure.
  */
+import { placeOf } from "../base/sorted.ts";
 import { type Execution, executionsOf, indexByDue, isOf, type JobHistory } from "./executions.ts";
 import type { Finding, Run, Target } from "./history.ts";
 import { matchOneToOne } from "./matching.ts";
@@ -62,16 +63,9 @@ function windowsOf(targets: readonly Target[]): (ms: number) => number[] {
   const sorted = targets.map((target, index) => ({ target, index })).sort((a, b) => begin(a.target) - begin(b.target));
   const longest = targets.reduce((max, target) => Math.max(max, target.latestMs - begin(target)), 0);
   return (ms) => {
-    let low = 0;
-    let high = sorted.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      const at = sorted[middle];
-      if (at !== undefined && begin(at.target) < ms - longest) low = middle + 1;
-      else high = middle;
-    }
+    let place = placeOf(sorted, ({ target }) => begin(target) < ms - longest);
     const found: number[] = [];
-    for (let at = sorted[low]; at !== undefined && begin(at.target) <= ms; at = sorted[++low]) {
+    for (let at = sorted[place]; at !== undefined && begin(at.target) <= ms; at = sorted[++place]) {
       if (at.target.latestMs >= ms) found.push(at.index);
     }
     return found;

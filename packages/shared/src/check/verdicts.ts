@@ -2,6 +2,7 @@
  * Does each target have exactly one verdict? Attempts of one execution are one; a provisional one counts when there is no other; a range counts for each of
  * its ticks that no record names by itself; a rerun is not a second one. A target that may still be told of is none of this check's business. Pure.
  */
+import { placeOf } from "../base/sorted.ts";
 import { type Execution, indexByDue, isOf, type JobHistory } from "./executions.ts";
 import type { Finding, Target, Verdict } from "./history.ts";
 import { ofJob, ofTick, tickWords } from "./words.ts";
@@ -103,7 +104,7 @@ function tellRanges(targets: readonly Target[], ranges: readonly Verdict[], of: 
   for (const range of ranges) {
     const untilMs = range.dueUntilMs ?? 0;
     let holds = false;
-    for (let at = firstFrom(targets, order, range.dueMs ?? 0); at < order.length; at++) {
+    for (let at = placeOf(order, (index) => (targets[index]?.dueMs ?? 0) < (range.dueMs ?? 0)); at < order.length; at++) {
       const index = order[at] ?? 0;
       if ((targets[index]?.dueMs ?? Number.POSITIVE_INFINITY) > untilMs) break;
       if (!isOfIndex(targets, index, range)) continue;
@@ -113,17 +114,6 @@ function tellRanges(targets: readonly Target[], ranges: readonly Verdict[], of: 
     if (!holds) ofNone.push(range);
   }
   for (const [index, told] of of) if (told.length > 1 && !named.has(index)) of.set(index, lastWords(told));
-}
-
-function firstFrom(targets: readonly Target[], order: readonly number[], ms: number): number {
-  let low = 0;
-  let high = order.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if ((targets[order[middle] ?? 0]?.dueMs ?? 0) < ms) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 function isOfIndex(targets: readonly Target[], at: number, verdict: Verdict): boolean {
