@@ -5,6 +5,10 @@ import type { WorldEnd } from "./world.ts";
 /** So long after a heal things may still be in disorder: sessions, leaders, and what has piled up. */
 const SETTLING_MS = 6 * 60_000;
 const AROUND_MS = 15_000;
+/** A tick that is due so soon after the begin of one that was delayed joins its line (agent/src/fire/lane.ts), and its turn comes at once when that ends. */
+const JOINS_MS = 5000;
+const TURN_MS = 2000;
+const CLOCKS_MS = 2000;
 
 export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind: string; readonly text: string }[] {
   // Too few slots delay everything.
@@ -24,6 +28,22 @@ export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind:
   // On a host whose clock is behind, the time of a tick comes later.
   const isCalm = (dueMs: number, untilMs: number) =>
     spans.every(({ fromMs, toMs }) => EPOCH_MS + fromMs - AROUND_MS > untilMs || EPOCH_MS + toMs + SETTLING_MS < dueMs);
+  const spansOf = Map.groupBy(
+    [...Map.groupBy(history.runs, ({ execution }) => execution).values()].map((runs) => ({
+      job: runs[0]?.job ?? "",
+      beginMs: Math.min(...runs.map((run) => run.beginMs)),
+      endMs: Math.max(...runs.map((run) => run.endMs ?? Number.POSITIVE_INFINITY)),
+    })),
+    ({ job }) => job,
+  );
+  const isInLine = ({ job, dueMs }: { job: string; dueMs: number }, beginMs: number) =>
+    (spansOf.get(job) ?? []).some(
+      (run) =>
+        run.beginMs < beginMs &&
+        run.beginMs - CLOCKS_MS <= dueMs &&
+        dueMs <= run.beginMs + JOINS_MS + CLOCKS_MS &&
+        beginMs <= run.endMs + TURN_MS,
+    );
   const found: { kind: string; text: string }[] = [];
   for (const [target, untilMs] of prompt) {
     if (!isCalm(target.dueMs, untilMs)) continue;
@@ -33,7 +53,7 @@ export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind:
     const words = `${key} (${new Date(target.dueMs).toISOString()})`;
     if (beginMs === undefined && outcome !== "skipped:overlap")
       found.push({ kind: "unexcused", text: `nothing was wrong, and ${words} did not run: ${outcome}` });
-    if (beginMs !== undefined && beginMs > untilMs)
+    if (beginMs !== undefined && beginMs > untilMs && !isInLine(target, beginMs))
       found.push({ kind: "tardy", text: `nothing was wrong, and ${words} began ${beginMs - target.dueMs} ms late` });
   }
   return found;

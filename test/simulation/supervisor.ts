@@ -12,6 +12,8 @@ type Handle = Running & { readonly begin: (started: Started | undefined) => void
 export function openSimSupervisor({ time, process, dice, host }: Deps): Supervisor {
   /** Not ended, as far as this agent knows. */
   const handles = new Map<string, Handle>();
+  /** What this agent has begun or asked for; its end stays with the spawner until the agent has noted it. */
+  const asked = new Set<string>();
   let downAt = 0;
   let upAt = 0;
   let isClosed = false;
@@ -47,6 +49,7 @@ export function openSimSupervisor({ time, process, dice, host }: Deps): Supervis
       extend: (deadline) => down(() => host.runs.get(id)?.lifespan.extend(deadline, { byName: true })),
     };
     handles.set(id, handle);
+    asked.add(id);
     return handle;
   }
 
@@ -80,7 +83,7 @@ export function openSimSupervisor({ time, process, dice, host }: Deps): Supervis
       return handles.size;
     },
     settle() {
-      for (const [id, { ended }] of host.runs) if (ended !== undefined && !handles.has(id)) host.runs.delete(id);
+      for (const [id, { ended }] of host.runs) if (ended !== undefined && !asked.has(id)) host.runs.delete(id);
     },
     async close() {
       isClosed = true;

@@ -17,6 +17,8 @@ const SPARE_MS = 60 * 60_000;
 const EDGE_MS = 2000;
 /** Turns of the nodes, a request or two. */
 const PROMPT_MS = 2000;
+/** A tick that finds its lock taken says so after so long. */
+const JUDGED_MS = 3000;
 
 /** `superseded`: silent ticks whose job was changed within the hour after. The present form does not look back, and only an auditor tells of them. */
 export type Truth = {
@@ -36,10 +38,12 @@ export function truthOf(ledger: Ledger, hosts: readonly SimHost[]): Truth {
   for (const [key, forms] of ledger.forms) {
     const known = new Map<string, Possible>();
     forms.forEach((form, index) => {
-      for (const one of targetsOf(ledger, hosts, key, form, forms[index + 1])) {
-        const { rule, dueMs, node = "" } = one.target;
+      // What is lost is run again if the job asks for it by then.
+      const rerun = forms.slice(index).some(({ stored }) => stored?.spec.onNodeLost === "rerun") ? { rerun: true } : {};
+      for (const { target, ...more } of targetsOf(ledger, hosts, key, form, forms[index + 1])) {
+        const { rule, dueMs, node = "" } = target;
         const id = `${rule} ${dueMs} ${node}`;
-        known.set(id, merge(known.get(id), one));
+        known.set(id, merge(known.get(id), { target: { ...target, ...rerun }, ...more }));
       }
       if (form.stored?.spec.kind === "alone") exclusive.add(key);
     });
@@ -93,10 +97,12 @@ function* targetsOf(ledger: Ledger, hosts: readonly SimHost[], key: string, form
       const isCertainOf = (known: number) => dueMs - EDGE_MS > known + most && dueMs + EDGE_MS < endMs + least;
       const common = { job: key, rule: rule.id, dueMs, ...windowOf(job, dueMs, rule.jitterMs, most, least) };
       const isLastForm = dueMs + 3_600_000 < endMs;
+      const promptUntilMs = dueMs - least + rule.jitterMs + PROMPT_MS;
+      const isPrompt = job.overlap === "skip" && job.misfire !== "all" && promptUntilMs + JUDGED_MS < endMs;
       const possible = (known: number, more: { node?: string }): Possible => ({
         target: { ...common, ...more, ...(isCertainOf(known) ? {} : { optional: true }) },
         isLastForm,
-        promptUntilMs: job.overlap === "skip" && job.misfire !== "all" ? dueMs - least + rule.jitterMs + PROMPT_MS : undefined,
+        promptUntilMs: isPrompt ? promptUntilMs : undefined,
       });
       if (job.kind !== "common") yield possible(allKnew, {});
       else for (const { id } of nodes) yield possible(knew.get(id) ?? Number.POSITIVE_INFINITY, { node: id });
@@ -109,7 +115,6 @@ function windowOf(job: Job, dueMs: number, jitterMs: number, most: number, least
     earliestMs: dueMs - most - 5,
     latestMs: dueMs - least + jitterMs + job.misfireWindowMs + job.holdForMs + SPARE_MS,
     retries: job.retry.limit,
-    ...(job.onNodeLost === "rerun" ? { rerun: true } : {}),
   };
 }
 

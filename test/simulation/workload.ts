@@ -45,7 +45,7 @@ export function drawJob(dice: Dice, nodes: readonly string[]): JobSpec {
   const overlaps: Overlap[] = kind === "common" ? ["skip", "skip", "queue", "replace", "allow"] : ["skip", "skip", "queue", "replace"];
   const overlap = dice.pick(overlaps);
   const swift = dice.fork("swift");
-  const isSwift = swift.chance(0.04);
+  const isSwift = swift.chance(0.015);
   const habit: Habit = {
     shortMs: dice.pick([300, 2000, 8000]),
     longMs: dice.pick([20_000, 70_000, 200_000]),

@@ -1,4 +1,4 @@
-/** One simulated fleet from its seed to its findings: three agents, two masters, one etcd, some jobs, people who change them, and faults. */
+/** One simulated fleet from its seed to its findings: up to three agents, one or two masters, one etcd, some jobs, people who change them, and faults. */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Log } from "fleetcron-shared/base/log";
@@ -80,7 +80,8 @@ export async function simulate(options: WorldOptions): Promise<WorldEnd> {
   await kv.txn({ then: [{ op: "put", key: keys.meta, value: encode(meta) }] });
   const ledger = openLedger(time, store.connect(), keys, trace);
 
-  const ids = ["n1", "n2", "n3"];
+  const shape = dice.fork("shape");
+  const ids = ["n1", "n2", "n3"].slice(0, shape.pick([1, 2, 2, 3]));
   const offset = () => (draw.chance(0.5) ? 0 : draw.int(-2000, 2000));
   const hosts = ids.map((id) => new SimHost({ time, dice: dice.fork(`${id}/processes`) }, id, offset(), behaviourOf));
   const capacity = draw.chance(0.2) ? draw.int(1, 3) : 64;
@@ -90,9 +91,12 @@ export async function simulate(options: WorldOptions): Promise<WorldEnd> {
     mkdirSync(dataDir, { recursive: true });
     return new SimNode(parts, host, { prefix: keys.prefix, sessionTtlMs: ttlMs, capacity, dataDir });
   });
-  const masters = ["m1", "m2"].map(
-    (id) => new SimMaster(parts, id, offset(), { sessionTtlMs: Math.min(ttlMs, 30_000), lostAfterMs: draw.pick([30_000, 60_000, 90_000]) }),
-  );
+  const masters = ["m1", "m2"]
+    .slice(0, shape.pick([1, 2, 2]))
+    .map(
+      (id) =>
+        new SimMaster(parts, id, offset(), { sessionTtlMs: Math.min(ttlMs, 30_000), lostAfterMs: draw.pick([30_000, 60_000, 90_000]) }),
+    );
   const compact = () => store.compact(Math.max(1, store.revision() - draw.int(0, 200)));
   const keepCompact = () => {
     compact();

@@ -11,7 +11,7 @@ test("a tick whose claim was stored without an answer goes before those that wai
   const clock = createManualClock();
   const done: string[] = [];
   const lanes = new Lanes(
-    { clock, log: silentLog },
+    { clock, log: silentLog, executions: { onChanged: () => {} } },
     {
       async work({ execution }) {
         if (execution !== "third" && !done.includes("third")) return { behind: "third" };
@@ -32,7 +32,7 @@ test("behind an execution of another node the line waits", async (t) => {
   let isFree = false;
   const done: string[] = [];
   const lanes = new Lanes(
-    { clock, log: silentLog },
+    { clock, log: silentLog, executions: { onChanged: () => {} } },
     {
       async work({ execution }) {
         if (!isFree) return { behind: "elsewhere" };

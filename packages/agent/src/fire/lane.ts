@@ -7,6 +7,7 @@ import type { Clock, EpochMs } from "fleetcron-shared/base/clock";
 import { asError, isCode } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
+import type { Executions } from "../run/executions.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 
 const RETRY_MS = 150;
@@ -31,15 +32,17 @@ export function isDelayedBy(sinceMs: EpochMs, dueMs: EpochMs): boolean {
   return dueMs < sinceMs + SETTLING_MS;
 }
 
+type LaneDeps = { readonly clock: Clock; readonly log: Log; readonly executions: Pick<Executions, "onChanged"> };
+
 /** `sinceMs` undefined: etcd has not answered yet. */
 type Lane = { readonly ticks: ClusterTick[]; sinceMs: EpochMs | undefined };
 
 export class Lanes {
-  readonly #deps: { clock: Clock; log: Log };
+  readonly #deps: LaneDeps;
   readonly #steps: LaneSteps;
   readonly #lanes = new Map<JobKey, Lane>();
 
-  constructor(deps: { clock: Clock; log: Log }, steps: LaneSteps) {
+  constructor(deps: LaneDeps, steps: LaneSteps) {
     this.#deps = deps;
     this.#steps = steps;
   }
@@ -66,6 +69,7 @@ export class Lanes {
     if (lane === undefined) {
       const fresh = { ticks: [tick], sinceMs };
       this.#lanes.set(tick.job.key, fresh);
+      this.#deps.executions.onChanged();
       void this.#drain(tick.job.key, fresh);
       return true;
     }
@@ -75,6 +79,7 @@ export class Lanes {
     let index = ticks.length;
     while (index > 1 && (ticks[index - 1]?.dueMs ?? 0) > tick.dueMs) index--;
     ticks.splice(index, 0, tick);
+    this.#deps.executions.onChanged();
     return true;
   }
 
@@ -85,7 +90,7 @@ export class Lanes {
       try {
         const worked = await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now());
         lane.sinceMs ??= this.#deps.clock.now();
-        if (worked === "done") ticks.shift();
+        if (worked === "done") this.#shift(ticks);
         else if (worked === "busy" || !bringForward(ticks, worked.behind)) await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {
         if (isCode(thrown, "etcd/closed")) return;
@@ -105,9 +110,14 @@ export class Lanes {
   #expire(ticks: ClusterTick[]): void {
     const now = this.#deps.clock.mono();
     for (let head = ticks[0]; head !== undefined && head.holdUntilMono <= now; head = ticks[0]) {
-      ticks.shift();
+      this.#shift(ticks);
       this.#steps.isolated(head);
     }
+  }
+
+  #shift(ticks: ClusterTick[]): void {
+    ticks.shift();
+    this.#deps.executions.onChanged();
   }
 }
 
