@@ -16,7 +16,7 @@ const HELP = `npm run scale -- [options]
   --seconds N      how long each rate, and the look at the idle fleet (default: 6)
   --minutes N      no step begins later than this (default: 8)
   --help           this
-Needs etcd (scripts/setup). Uses the loopback and a temporary folder only; about 8 minutes and 3 GB of memory.`;
+Needs etcd (scripts/setup). Uses the loopback and a temporary folder only; about 4 minutes (on a busy machine 8) and 3 GB of memory.`;
 
 type Step = {
   readonly size: Size;

@@ -10,8 +10,9 @@ const tick = (execution: string, dueMs: number) =>
 test("a tick whose claim was stored without an answer goes before those that wait for its lock", async (t) => {
   const clock = createManualClock();
   const done: string[] = [];
-  const lanes = new Lanes(
-    { clock, log: silentLog, executions: { onChanged: () => {} } },
+  const sizes: number[] = [];
+  const lanes: Lanes = new Lanes(
+    { clock, log: silentLog, executions: { onChanged: () => void sizes.push(lanes.size) } },
     {
       async work({ execution }) {
         if (execution !== "third" && !done.includes("third")) return { behind: "third" };
@@ -25,6 +26,7 @@ test("a tick whose claim was stored without an answer goes before those that wai
   await clock.advance(5000);
   t.deepEqual(done, ["third", "first", "second", "fourth"]);
   t.is(lanes.size, 0);
+  t.deepEqual(sizes, [1, 2, 3, 4, 3, 2, 1, 0], "whoever counts them is told each time");
 });
 
 test("behind an execution of another node the line waits", async (t) => {
