@@ -115,7 +115,9 @@ async function keepLock(deps: OrderDeps, execution: ActiveExecution, running: Ru
 function giveUp(deps: OrderDeps, execution: ActiveExecution, outcome: Outcome): void {
   if (execution.state === "ended") return;
   deps.procs.waited(execution.id);
-  const { id, job, origin, attempt, lock } = execution;
+  const { id, job, origin, state, lock } = execution;
+  // The attempt before a retry delay has its record already.
+  const attempt = state === "waiting" ? execution.attempt + 1 : execution.attempt;
   postVerdict(deps, job, origin, outcome, { execution: id, attempt, lock });
   deps.executions.move(execution, "ended");
 }

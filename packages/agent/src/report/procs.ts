@@ -8,10 +8,20 @@ import type { Proc } from "fleetcron-shared/model/facts";
 import type { Session } from "fleetcron-shared/store/session";
 import { encode } from "fleetcron-shared/wire/codec";
 import type { Keys } from "fleetcron-shared/wire/keys";
+import type { Origin } from "../run/execution.ts";
 import type { Writer } from "./writer.ts";
 
 /** What a proc key says, before it has its key. */
 export type ProcFacts = Omit<Proc, "v" | "startedAt"> & { readonly group: string; readonly job: string; readonly startedAtMs: number };
+
+/** What the execution is for, as proc keys say it. */
+export function originFacts(origin: Origin): Pick<Proc, "ruleId" | "dueAt" | "orderId"> {
+  return {
+    ...(origin.ruleId === undefined ? {} : { ruleId: origin.ruleId }),
+    ...(origin.dueMs === undefined ? {} : { dueAt: toIso(origin.dueMs) }),
+    ...(origin.type === "order" ? { orderId: origin.orderId } : {}),
+  };
+}
 
 export class Procs {
   readonly #deps: { clock: Clock; keys: Keys; session: Session; writer: Writer };
@@ -32,10 +42,10 @@ export class Procs {
   }
 
   /** Somebody else's process began this execution, and it waits: shown, so that nobody takes it for lost. */
-  waits(execution: { id: string; job: { group: string; id: string }; attempt: number }): void {
-    const { id, job, attempt } = execution;
+  waits(execution: { id: string; job: { group: string; id: string }; attempt: number; origin: Origin }): void {
+    const { id, job, attempt, origin } = execution;
     const now = toIso(this.#deps.clock.now());
-    const value: Proc = { v: 1, execution: id, attempt, pid: 0, startedAt: now };
+    const value: Proc = { v: 1, execution: id, attempt, pid: 0, startedAt: now, ...originFacts(origin) };
     this.#show(id, { key: this.#deps.keys.proc(this.#nodeId, job.group, job.id, id), value: encode(value) });
   }
 

@@ -4,7 +4,6 @@
  * while its lock can be trusted.
  */
 import type { Clock } from "fleetcron-shared/base/clock";
-import { toIso } from "fleetcron-shared/base/clock";
 import { asError } from "fleetcron-shared/base/errors";
 import type { Log } from "fleetcron-shared/base/log";
 import type { Job } from "fleetcron-shared/model/job";
@@ -13,7 +12,7 @@ import { describeRun } from "fleetcron-shared/model/runners/describe";
 import type { Session } from "fleetcron-shared/store/session";
 import { capLimits } from "../logs/cap.ts";
 import { finishLog } from "../logs/compact.ts";
-import type { Procs } from "../report/procs.ts";
+import { originFacts, type Procs } from "../report/procs.ts";
 import { readTail } from "../runners/output-tail.ts";
 import type { HostEnd } from "../runners/runner.ts";
 import type { Masker } from "../secrets/masker.ts";
@@ -164,9 +163,7 @@ function showProc(deps: AttemptDeps, execution: ActiveExecution, started: { pid:
     attempt,
     pid: started.pid,
     startedAtMs: started.startedAtMs,
-    ...(origin.ruleId === undefined ? {} : { ruleId: origin.ruleId }),
-    ...(origin.dueMs === undefined ? {} : { dueAt: toIso(origin.dueMs) }),
-    ...(origin.type === "order" ? { orderId: origin.orderId } : {}),
+    ...originFacts(origin),
     ...(fence === undefined ? {} : { fence }),
   });
 }
