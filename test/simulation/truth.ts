@@ -89,9 +89,11 @@ function* targetsOf(ledger: Ledger, hosts: readonly SimHost[], key: string, form
     const knewAt = (node: string, revision: number) => EPOCH_MS + (ledger.knewAt(node, key, revision) ?? Number.POSITIVE_INFINITY);
     const knew = new Map(nodes.map(({ id }) => [id, knewAt(id, form.revision)]));
     const allKnew = Math.max(...knew.values());
-    // Who does not know the next form yet goes by this one.
+    // Who does not know the next form yet goes by this one; the master that has made it may be ahead.
     const stop =
-      next === undefined ? endMs : Math.max(...hosts.map(({ id }) => Math.min(knewAt(id, next.revision), endMs + 3_600_000))) + most;
+      next === undefined
+        ? endMs
+        : Math.max(...hosts.map(({ id }) => Math.min(knewAt(id, next.revision), endMs + 3_600_000))) + Math.max(most, EDGE_MS);
     for (let dueMs = times.nextAfter(fromMs - 120_000); dueMs !== undefined && dueMs < stop; dueMs = times.nextAfter(dueMs)) {
       if (next === undefined) throw new Error("the last form of a job must be a pause");
       const isCertainOf = (known: number) => dueMs - EDGE_MS > known + most && dueMs + EDGE_MS < endMs + least;

@@ -65,8 +65,6 @@ export function judge(target: AuditTarget, facts: AuditFacts, times: JudgeTimes)
     if (holder !== undefined && !isOver && (holder.alive !== undefined || nowMs < goneAt(holder, times))) return WAIT;
     return missed("unknown");
   }
-  // Where a clock is behind ours, the change came before the tick.
-  if (dueMs > target.formUntilMs - times.settleMs) return { type: "exempt" };
   const [first] = nodes;
   if (first === undefined) return target.node === undefined ? missed("noMatchingNode") : { type: "exempt" };
   if (!isOver && nodes.some((node) => mayStillTell(target, node, facts, times))) return WAIT;
@@ -74,6 +72,8 @@ export function judge(target: AuditTarget, facts: AuditFacts, times: JudgeTimes)
   if (wasThere.length === 0) return missed("nodeOffline");
   // It may have died before that: its session outlives it, also by more than its TTL when etcd changes its leader.
   if (nowMs < dueMs + target.graceMs + times.lostAfterMs + JUDGE_TIMES.spareMs) return WAIT;
+  // Where a clock is behind ours, the change came before the tick.
+  if (dueMs > target.formUntilMs - times.settleMs) return { type: "exempt" };
   const isTakingOver = wasThere.every((node) => dueMs < Math.max(target.formMs, node.sinceMs) + times.settleMs);
   return isTakingOver ? { type: "exempt" } : missed("unknown");
 }
