@@ -243,3 +243,16 @@ test("closed before the first list", async (t) => {
   await mirror.close();
   await synced;
 });
+
+test("closed while etcd does not answer its list: those who wait are told at once", async (t) => {
+  const answer = Promise.withResolvers<void>();
+  const { open } = setup({ kv: (kv) => ({ ...kv, range: (query) => answer.promise.then(() => kv.range(query)) }) });
+  const mirror = open();
+  mirror.synced.catch(() => {});
+  const waiting = mirror.reached(5);
+  const closed = mirror.close();
+  await t.throwsAsync(waiting, { code: "etcd/closed" });
+  // Only when the event loop turns does an answer arrive.
+  setImmediate(answer.resolve);
+  await closed;
+});

@@ -180,9 +180,17 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
       if (failures === 1) log.warn({ err: end.error, reason: end.reason }, "mirror interrupted");
       await clock.sleep(backoffMs({ random }, BACKOFF, failures), closing.signal);
     }
-    const closed = new AppError("etcd/closed", `the mirror of ${options.prefix} was closed`);
-    synced.reject(closed);
-    for (const waiter of waiters) waiter.reject(closed);
+    synced.reject(closed());
+    dismiss();
+  }
+
+  function closed(): AppError {
+    return new AppError("etcd/closed", `the mirror of ${options.prefix} was closed`);
+  }
+
+  /** Nobody waits for a list that is still under way when the mirror is closed. */
+  function dismiss(): void {
+    for (const waiter of waiters) waiter.reject(closed());
     waiters.clear();
   }
 
@@ -197,7 +205,7 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
   async function nudge(): Promise<void> {
     if (nudging) return;
     nudging = true;
-    for (let attempt = 1; waiters.size > 0; ) {
+    for (let attempt = 1; waiters.size > 0 && !closing.signal.aborted; ) {
       const before = live ? state.revision() : undefined;
       await clock.sleep(backoffMs({ random }, REACHED_BACKOFF, attempt), closing.signal);
       const quiet = live && state.revision() === before;
@@ -215,7 +223,7 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
     live: () => live,
     reached(revision) {
       if (state.revision() >= revision) return Promise.resolve();
-      if (closing.signal.aborted) return Promise.reject(new AppError("etcd/closed", `the mirror of ${options.prefix} was closed`));
+      if (closing.signal.aborted) return Promise.reject(closed());
       const { promise, resolve, reject } = Promise.withResolvers<void>();
       waiters.add({ revision, resolve, reject });
       void nudge();
@@ -223,6 +231,7 @@ export function openMirror(deps: MirrorDeps, options: MirrorOptions): Mirror {
     },
     async close() {
       closing.abort();
+      dismiss();
       interrupt({ reason: "closed" });
       await done;
     },
