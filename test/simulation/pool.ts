@@ -18,7 +18,7 @@ export async function simulateAll({ workers, hours, sabotage = "none", nextSeed,
   await Promise.all(Array.from({ length: workers }, runWorker));
 
   function runWorker(): Promise<void> {
-    const worker = new Worker(new URL("./worker.ts", import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 64 } });
+    const worker = new Worker(new URL("./worker.ts", import.meta.url), { resourceLimits: { maxYoungGenerationSizeMb: 128 } });
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const next = () => {
       const seed = nextSeed();

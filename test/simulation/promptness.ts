@@ -1,12 +1,12 @@
 /** Where nothing is wrong, what is due begins at once: no fault of the world excuses what became of these ticks. */
+import { executionsOf } from "fleetcron-shared/check/executions";
 import { EPOCH_MS } from "./process.ts";
 import type { WorldEnd } from "./world.ts";
 
 /** So long after a heal things may still be in disorder: sessions, leaders, and what has piled up. */
 const SETTLING_MS = 6 * 60_000;
 const AROUND_MS = 15_000;
-/** A tick that is due so soon after the begin of one that was delayed joins its line (agent/src/fire/lane.ts), and its turn comes at once when that ends. */
-const JOINS_MS = 5000;
+/** The turn of a tick that stands in the line of one that was late (agent/src/fire/busy-lock.ts) comes so soon after that has ended. */
 const TURN_MS = 2000;
 const CLOCKS_MS = 2000;
 
@@ -28,22 +28,15 @@ export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind:
   // On a host whose clock is behind, the time of a tick comes later.
   const isCalm = (dueMs: number, untilMs: number) =>
     spans.every(({ fromMs, toMs }) => EPOCH_MS + fromMs - AROUND_MS > untilMs || EPOCH_MS + toMs + SETTLING_MS < dueMs);
-  const spansOf = Map.groupBy(
-    [...Map.groupBy(history.runs, ({ execution }) => execution).values()].map((runs) => ({
-      job: runs[0]?.job ?? "",
-      beginMs: Math.min(...runs.map((run) => run.beginMs)),
-      endMs: Math.max(...runs.map((run) => run.endMs ?? Number.POSITIVE_INFINITY)),
-    })),
-    ({ job }) => job,
-  );
+  const executions = Map.groupBy(executionsOf(history.runs), ({ job }) => job);
   const isInLine = ({ job, dueMs }: { job: string; dueMs: number }, beginMs: number) =>
-    (spansOf.get(job) ?? []).some(
-      (run) =>
-        run.beginMs < beginMs &&
-        run.beginMs - CLOCKS_MS <= dueMs &&
-        dueMs <= run.beginMs + JOINS_MS + CLOCKS_MS &&
-        beginMs <= run.endMs + TURN_MS,
-    );
+    (executions.get(job) ?? []).some((one) => {
+      const lateMs = one.beginMs - (one.dueMs ?? one.beginMs);
+      const endMs = Math.max(...one.runs.map((run) => run.endMs ?? Number.POSITIVE_INFINITY));
+      // On a host whose clock is ahead, both its begin and its lateness are more.
+      const joinsMs = one.beginMs + CLOCKS_MS + lateMs + CLOCKS_MS;
+      return one.beginMs < beginMs && one.beginMs - CLOCKS_MS <= dueMs && dueMs <= joinsMs && beginMs <= endMs + TURN_MS;
+    });
   const found: { kind: string; text: string }[] = [];
   for (const [target, untilMs] of prompt) {
     if (!isCalm(target.dueMs, untilMs)) continue;

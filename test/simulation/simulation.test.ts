@@ -13,10 +13,10 @@ const workers = Math.max(2, availableParallelism());
 /** Each an hour of faults. */
 const SEEDS = 2000;
 
-async function reportsOf(seeds: readonly number[], options: { hours?: number; sabotage?: SabotageName } = {}): Promise<Report[]> {
+async function reportsOf(seeds: readonly number[], hours: number): Promise<Report[]> {
   const reports: Report[] = [];
   const left = [...seeds];
-  await simulateAll({ workers, hours: 1, ...options, nextSeed: () => left.shift(), onReport: (report) => reports.push(report) });
+  await simulateAll({ workers, hours, nextSeed: () => left.shift(), onReport: (report) => reports.push(report) });
   return reports.sort((a, b) => a.seed - b.seed);
 }
 
@@ -26,7 +26,7 @@ function wordsOf(reports: readonly Report[]): string[] {
 
 test.serial("the same seed is the same history, byte for byte", async (t) => {
   const seeds = [3, 8, 11, 3, 8, 11];
-  const reports = await reportsOf(seeds, { hours: 0.5 });
+  const reports = await reportsOf(seeds, 0.5);
   for (const seed of new Set(seeds)) {
     const [one, other] = reports.filter((report) => report.seed === seed);
     t.truthy(one?.digest);
@@ -39,7 +39,10 @@ test.serial("the same seed is the same history, byte for byte", async (t) => {
 test.serial(`nothing is wrong in ${SEEDS} fleets`, async (t) => {
   t.timeout(3_000_000);
   const beginMs = systemClock.mono();
-  const reports = await reportsOf(Array.from({ length: SEEDS }, (_, index) => index + 1));
+  const reports = await reportsOf(
+    Array.from({ length: SEEDS }, (_, index) => index + 1),
+    1,
+  );
   const seconds = (systemClock.mono() - beginMs) / 1000;
   const sum = (of: (report: Report) => number) => reports.reduce((total, report) => total + of(report), 0);
   const hours = sum(({ fleetHours }) => fleetHours);
@@ -51,17 +54,27 @@ test.serial(`nothing is wrong in ${SEEDS} fleets`, async (t) => {
   t.true(sum(({ runs }) => runs) > 30 * SEEDS);
 });
 
-const PLANTED: Readonly<Record<Exclude<SabotageName, "none">, { readonly what: string; readonly found: readonly string[] }>> = {
-  claims: { what: "nobody sees who has claimed a tick", found: ["duplicate"] },
-  locks: { what: "the lock of an alone job is not compared", found: ["overlap"] },
-  records: { what: "every fortieth record is dropped", found: ["untold"] },
-  leader: { what: "two masters may lead", found: ["unconverged"] },
+const PLANTED: Readonly<Record<Exclude<SabotageName, "none">, { readonly what: string; readonly found: string }>> = {
+  claims: { what: "nobody sees who has claimed a tick", found: "duplicate" },
+  locks: { what: "the lock of an alone job is not compared", found: "overlap" },
+  records: { what: "every fortieth record is dropped", found: "untold" },
+  leader: { what: "two masters may lead", found: "unconverged" },
 };
+/** Fleets that may pass before the first that shows it: some have one master or one node only, or no fault in the moment that it takes. */
+const MOST_UNTIL_FOUND = 100;
 
 for (const [name, { what, found }] of Object.entries(PLANTED)) {
   test.serial(`a planted fault is found: ${what}`, async (t) => {
-    const reports = await reportsOf([1, 2, 3, 4, 5, 6], { sabotage: name as SabotageName });
-    const kinds = new Set(reports.flatMap(({ findings }) => findings.map(({ kind }) => kind)));
-    for (const kind of found) t.true(kinds.has(kind), `${kind} is not among ${[...kinds].join(", ")}`);
+    const kinds = new Set<string>();
+    let seeds = 0;
+    await simulateAll({
+      ...{ workers, hours: 1, sabotage: name as SabotageName },
+      nextSeed: () => (kinds.has(found) || seeds === MOST_UNTIL_FOUND ? undefined : ++seeds),
+      onReport({ findings }) {
+        for (const { kind } of findings) kinds.add(kind);
+      },
+    });
+    t.true(kinds.has(found), `in ${seeds} fleets ${found} is not among ${[...kinds].join(", ")}`);
+    t.log(`found in the first ${seeds} fleets`);
   });
 }

@@ -37,7 +37,7 @@ export function makeFolder(): { readonly path: string; remove(): void } {
 if (parentPort !== null) {
   const port = parentPort;
   // Nobody looks at where errors come from, and there are many.
-  Error.stackTraceLimit = 3;
+  Error.stackTraceLimit = 0;
   const folder = makeFolder();
   port.on("message", (task: Task | "end") => {
     if (task !== "end") return void reportOf(task, folder.path).then((report) => port.postMessage(report));

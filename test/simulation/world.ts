@@ -81,7 +81,7 @@ export async function simulate(options: WorldOptions): Promise<WorldEnd> {
   const ledger = openLedger(time, store.connect(), keys, trace);
 
   const shape = dice.fork("shape");
-  const ids = ["n1", "n2", "n3"].slice(0, shape.pick([1, 2, 2, 3]));
+  const ids = ["n1", "n2", "n3"].slice(0, shape.pick([1, 1, 2, 2, 3]));
   const offset = () => (draw.chance(0.5) ? 0 : draw.int(-2000, 2000));
   const hosts = ids.map((id) => new SimHost({ time, dice: dice.fork(`${id}/processes`) }, id, offset(), behaviourOf));
   const capacity = draw.chance(0.2) ? draw.int(1, 3) : 64;
@@ -92,7 +92,7 @@ export async function simulate(options: WorldOptions): Promise<WorldEnd> {
     return new SimNode(parts, host, { prefix: keys.prefix, sessionTtlMs: ttlMs, capacity, dataDir });
   });
   const masters = ["m1", "m2"]
-    .slice(0, shape.pick([1, 2, 2]))
+    .slice(0, shape.pick([1, 2]))
     .map(
       (id) =>
         new SimMaster(parts, id, offset(), { sessionTtlMs: Math.min(ttlMs, 30_000), lostAfterMs: draw.pick([30_000, 60_000, 90_000]) }),

@@ -17,7 +17,9 @@ async function setUp() {
   const kv = store.connect();
   const keys = createKeys("/fleetcron");
   const [lock, last] = [keys.lock("g", "j"), keys.lockLast("g", "j")];
-  const lockOf = (execution: string): Lock => ({ v: 1, node: "n", execution, at: "" });
+  const lockOf = (execution: string, untilMs?: EpochMs): Lock => {
+    return { v: 1, node: "n", execution, at: "", ...(untilMs === undefined ? {} : { delaysUntil: toIso(untilMs) }) };
+  };
   const take = (execution: string): Op => ({ op: "put", key: lock, value: encode(lockOf(execution)) });
   const ended = (execution: string, atMs: EpochMs): Op => ({
     op: "put",
@@ -26,8 +28,9 @@ async function setUp() {
   });
   const dueMs = clock.now();
   const tick = { job: { group: "g", id: "j" }, ruleId: "r1", dueMs } as unknown as ClusterTick;
-  const judge = () => judgeBusyLock({ kv, keys, clock } as unknown as ClusterGateDeps, tick, lockOf("A"));
-  return { store, dueMs, ended, judge, write: (op: Op) => kv.txn({ then: [op] }), take };
+  const judge = (delaysUntilMs?: EpochMs) =>
+    judgeBusyLock({ kv, keys, clock } as unknown as ClusterGateDeps, tick, lockOf("A", delaysUntilMs));
+  return { clock, store, dueMs, ended, judge, write: (op: Op) => kv.txn({ then: [op] }), take };
 }
 
 test("a holder that ended after the tick was due was in its way, however many have had the lock since", async (t) => {
@@ -46,6 +49,22 @@ test("one that had ended before was not: the tick is delayed", async (t) => {
   t.deepEqual(await judge(), { delayedUntilMs: dueMs });
   await write(ended("B", dueMs + 600));
   t.deepEqual(await judge(), { delayedUntilMs: dueMs });
+});
+
+test("what is due within as long again as it is late is delayed with it, and no more", async (t) => {
+  const { clock, dueMs, ended, judge, write } = await setUp();
+  await write(ended("A", dueMs - 1));
+  await clock.advance(300);
+  t.deepEqual(await judge(), { delayedUntilMs: dueMs + 600 });
+});
+
+test("behind a holder that works off what was delayed it is delayed, if it is due in time for that", async (t) => {
+  const { clock, dueMs, judge, write, take } = await setUp();
+  await write(take("A"));
+  t.deepEqual(await judge(dueMs + 1), { delayedUntilMs: dueMs + 1 });
+  const judged = judge(dueMs);
+  await clock.advance(5000);
+  t.is(await judged, "overlap");
 });
 
 test("when nobody knows any more, the tick is delayed", async (t) => {

@@ -11,7 +11,7 @@ import type { KeyValue } from "fleetcron-shared/store/kv";
 import { tryDecode } from "fleetcron-shared/wire/codec";
 import type { ClusterGateDeps } from "./cluster-gate.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
-import { isDelayedBy } from "./lane.ts";
+import { settledBy } from "./lane.ts";
 import { isNotNow } from "./not-now.ts";
 
 /** A lock that is not back by then belongs to an execution that runs. */
@@ -20,7 +20,7 @@ const POLL_MS = 250;
 /** So many may have had the lock between two looks. */
 const MAX_TURNS = 20;
 
-/** `lost`: somebody else has the tick. */
+/** `lost`: somebody else has the tick. `delayedUntilMs`: it is delayed, and so are others of its job that are due before then. */
 export type Judgement = "overlap" | "lost" | { readonly delayedUntilMs: EpochMs };
 
 /** Waits until the lock comes back or surely will not, and says what that means for the tick. */
@@ -30,31 +30,37 @@ export async function judgeBusyLock(deps: ClusterGateDeps, tick: ClusterTick, ho
   const wanted = [keys.claim(group, id, tick.ruleId, tick.dueMs), keys.lock(group, id), keys.lockLast(group, id)];
   const untilMono = clock.mono() + COMES_BACK_MS;
   for (let lock: Lock | undefined = holder; ; await clock.sleep(POLL_MS)) {
-    const sinceMs = heldSince(lock);
-    if (isDelayedBy(sinceMs, tick.dueMs)) return { delayedUntilMs: sinceMs };
+    if (isDelayedBy(lock, tick)) return { delayedUntilMs: delaysUntil(lock) };
     try {
       const { results } = await kv.txn({ then: wanted.map((key) => ({ op: "get", key })) });
       const [claim, current, last] = results.map((read) => (read.op === "get" ? read.kv : undefined));
       if (claim !== undefined) return "lost";
       lock = decoded<Lock>(current);
-      if (lock !== undefined && isDelayedBy(heldSince(lock), tick.dueMs)) continue;
+      if (isDelayedBy(lock, tick)) continue;
       if (lock === undefined || lock.execution !== holder?.execution) return afterwards(tick, await endOf(deps, holder, last), clock.now());
     } catch (thrown) {
       if (!isNotNow(thrown)) throw thrown;
-      return { delayedUntilMs: clock.now() };
+      return { delayedUntilMs: settledBy(clock.now()) };
     }
     if (clock.mono() >= untilMono) return "overlap";
   }
 }
 
-/** Since when the holder works off delayed ticks; long ago if it does not. */
-export function heldSince(lock: Lock | undefined): EpochMs {
-  return (lock?.held === undefined ? undefined : fromIso(lock.held)) ?? Number.NEGATIVE_INFINITY;
+/** Whether the holder works off what was delayed, and the tick is part of that. */
+export function isDelayedBy(lock: Lock | undefined, tick: Pick<ClusterTick, "dueMs">): boolean {
+  return tick.dueMs < delaysUntil(lock);
 }
 
-/** The lock has changed hands: did its holder end before the tick was due? When nobody knows, the tick gets the benefit of the doubt. */
-function afterwards(tick: ClusterTick, endedMs: EpochMs | undefined, nowMs: EpochMs): Judgement {
-  return endedMs !== undefined && endedMs > tick.dueMs ? "overlap" : { delayedUntilMs: nowMs };
+function delaysUntil(lock: Lock | undefined): EpochMs {
+  return (lock?.delaysUntil === undefined ? undefined : fromIso(lock.delaysUntil)) ?? Number.NEGATIVE_INFINITY;
+}
+
+/**
+ * The lock has changed hands: did its holder end before the tick was due? When nobody knows, the tick gets the benefit of the doubt. What it is late now, it will
+ * end late, and is no overlap for what is due within that.
+ */
+function afterwards({ dueMs }: ClusterTick, endedMs: EpochMs | undefined, nowMs: EpochMs): Judgement {
+  return endedMs !== undefined && endedMs > dueMs ? "overlap" : { delayedUntilMs: nowMs + (nowMs - dueMs) };
 }
 
 /** When the holder has ended, by what it said when it gave the lock back. Others may have had the lock since: what they said is looked behind. */

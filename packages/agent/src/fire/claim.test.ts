@@ -14,7 +14,7 @@ test("a claim whose answer was lost came with a lock under the session before: t
     session: { current: () => incarnation as Incarnation },
     leases: { leaseFor: async () => claims, forget() {} },
   } as unknown as ClaimDeps;
-  const request = { claimKey: "/claim", lockKey: "/lock", windowMs: 60_000, dueMs: clock.now(), held: undefined };
+  const request = { claimKey: "/claim", lockKey: "/lock", windowMs: 60_000, dueMs: clock.now(), delaysUntilMs: undefined };
   kv.loseNextAnswer();
   await t.throwsAsync(claimTick(deps, { ...request, execution: "E", look: false }));
   const fence = (await kv.get("/lock"))?.createRevision;

@@ -30,8 +30,8 @@ export type ClaimRequest = {
   readonly dueMs: EpochMs;
   /** Read before writing: for all but the first in rank, so that a tick costs the fleet one transaction. */
   readonly look: boolean;
-  /** The tick was delayed; since when its line is worked off. */
-  readonly held: EpochMs | undefined;
+  /** The tick was delayed; ticks due before then are, too. */
+  readonly delaysUntilMs: EpochMs | undefined;
 };
 
 export type ClaimResult =
@@ -99,7 +99,7 @@ function lockValue(deps: ClaimDeps, request: ClaimRequest): string {
     node: deps.nodeId,
     execution: request.execution,
     at: toIso(deps.clock.now()),
-    ...(request.held === undefined ? {} : { held: toIso(request.held) }),
+    ...(request.delaysUntilMs === undefined ? {} : { delaysUntil: toIso(request.delaysUntilMs) }),
   };
   return encode(lock);
 }

@@ -12,11 +12,11 @@ import type { Outcome } from "fleetcron-shared/model/record";
 import type { ActiveExecution } from "../run/executions.ts";
 import { type Refusal, refusalOf } from "./admission.ts";
 import { Asking } from "./asking.ts";
-import { heldSince, judgeBusyLock, overlapWith } from "./busy-lock.ts";
+import { isDelayedBy, judgeBusyLock, overlapWith } from "./busy-lock.ts";
 import { type ClaimDeps, type ClaimResult, claimTick } from "./claim.ts";
 import type { ClusterTick } from "./cluster-tick.ts";
 import type { CommonGateDeps } from "./common-gate.ts";
-import { isDelayedBy, Lanes, type Worked } from "./lane.ts";
+import { Lanes, settledBy, type Worked } from "./lane.ts";
 import { launchReplaceable, launchWithSlot } from "./launch-alone.ts";
 import type { Leftovers } from "./leftovers.ts";
 import { takePlace, waitForLock } from "./lock-turn.ts";
@@ -46,7 +46,7 @@ export class ClusterGate {
     this.#deps = deps;
     this.#asking = new Asking(deps.clock);
     this.#lanes = new Lanes(deps, {
-      work: (tick, sinceMs) => this.#workHeld(tick, sinceMs),
+      work: (tick, untilMs) => this.#workHeld(tick, untilMs),
       isolated: (tick) => this.#verdict(tick, { type: "skipped", reason: "isolated" }),
     });
   }
@@ -70,7 +70,7 @@ export class ClusterGate {
     for (const tick of ticks) this.#note(tick);
     for (const tick of ticks) {
       const startedMono = clock.mono();
-      while ((await this.#workHeld(tick, clock.now()).catch(() => "busy")) !== "done") await clock.sleep(RETRY_MS);
+      while ((await this.#workHeld(tick, settledBy(clock.now())).catch(() => "busy")) !== "done") await clock.sleep(RETRY_MS);
       await clock.sleep(Math.max(0, startedMono + PASSED_EVERY_MS - clock.mono()));
     }
   }
@@ -113,7 +113,7 @@ export class ClusterGate {
       if (inTheWay === "active" && (await this.#asking.answered(active))) {
         // Its predecessor was delayed, so it is, too.
         if (this.#lanes.has(job.key)) continue;
-        return this.#lanes.join(tick, clock.now()) ? "held" : { reason: "overlap" };
+        return this.#lanes.join(tick, settledBy(clock.now())) ? "held" : { reason: "overlap" };
       }
       if (inTheWay === "lane") return this.#lanes.join(tick) ? "held" : { reason: "overlap" };
       if (inTheWay === "active") {
@@ -137,20 +137,20 @@ export class ClusterGate {
   }
 
   /** The claim; when etcd is away the execution is given up again and the tick goes into its lane. */
-  async #claim(tick: ClusterTick, execution: ActiveExecution, held: EpochMs | undefined): Promise<ClaimResult | { type: "held" }> {
+  async #claim(tick: ClusterTick, execution: ActiveExecution, delaysUntilMs: EpochMs | undefined): Promise<ClaimResult | { type: "held" }> {
     const { job, ruleId, dueMs } = tick;
-    const { keys, clock } = this.#deps;
-    const look = held !== undefined || tick.rank > 0 || clock.now() - dueMs > FRESH_MS;
+    const look = delaysUntilMs !== undefined || tick.rank > 0 || this.#deps.clock.now() - dueMs > FRESH_MS;
     try {
       await this.#deps.journal.committed();
-      const claimKey = keys.claim(job.group, job.id, ruleId, dueMs);
-      const lockKey = job.kind === "alone" ? keys.lock(job.group, job.id) : undefined;
-      return await claimTick(this.#deps, { execution: execution.id, claimKey, lockKey, windowMs: job.misfireWindowMs, dueMs, look, held });
+      const claimKey = this.#deps.keys.claim(job.group, job.id, ruleId, dueMs);
+      const lockKey = job.kind === "alone" ? this.#deps.keys.lock(job.group, job.id) : undefined;
+      const request = { execution: execution.id, claimKey, lockKey, windowMs: job.misfireWindowMs, dueMs, look, delaysUntilMs };
+      return await claimTick(this.#deps, request);
     } catch (thrown) {
       this.#deps.leftovers.missed(thrown, execution.id, job);
       this.#deps.executions.shelve(execution);
       this.#deps.slots.release();
-      if (held !== undefined) throw thrown;
+      if (delaysUntilMs !== undefined) throw thrown;
       if (!isNotNow(thrown)) this.#deps.log.error({ job: job.key, error: asError(thrown).message }, "cannot claim a tick");
       if (!this.#lanes.join(tick)) this.#leave(tick, { reason: "isolated" });
       return { type: "held" };
@@ -160,7 +160,7 @@ export class ClusterGate {
   }
 
   /** The head of a lane: claim it and run it to its end, or find that somebody else did. */
-  async #workHeld(tick: ClusterTick, sinceMs: EpochMs): Promise<Worked> {
+  async #workHeld(tick: ClusterTick, untilMs: EpochMs): Promise<Worked> {
     const { job } = tick;
     const { clock, slots, executions } = this.#deps;
     const refusal = this.#refusal(tick);
@@ -174,7 +174,7 @@ export class ClusterGate {
     }
     if (executions.countOf(job.key) > 0 || !slots.tryTake()) return "busy";
     const execution = this.#begin(tick);
-    const result = await this.#claim(tick, execution, sinceMs);
+    const result = await this.#claim(tick, execution, untilMs);
     if (result.type === "busy") {
       executions.shelve(execution);
       slots.release();
@@ -189,7 +189,7 @@ export class ClusterGate {
   async #busy(tick: ClusterTick, execution: ActiveExecution, holder: Lock | undefined): Promise<void> {
     const { executions, slots } = this.#deps;
     slots.release();
-    if (tick.job.overlap === "skip" || isDelayedBy(heldSince(holder), tick.dueMs)) {
+    if (tick.job.overlap === "skip" || isDelayedBy(holder, tick)) {
       executions.shelve(execution);
       return this.#judgeOverlap(tick, holder);
     }

@@ -8,11 +8,11 @@ import type { Job } from "fleetcron-shared/model/job";
 import type { JobKey } from "fleetcron-shared/model/job-spec";
 import type { Origin } from "../run/execution.ts";
 import { type CommonGateDeps, passCommon } from "./common-gate.ts";
-import { isDelayedBy } from "./lane.ts";
+import { settledBy } from "./lane.ts";
 import { postVerdict } from "./verdicts.ts";
 
-/** `sinceMs` undefined: etcd has not answered yet. */
-type Line = { last: Promise<void>; sinceMs: EpochMs | undefined };
+/** Ticks due before `untilMs` join it; undefined: etcd has not answered yet. */
+type Line = { last: Promise<void>; untilMs: EpochMs | undefined };
 
 export type TickOrigin = Origin & { readonly type: "tick" };
 
@@ -31,11 +31,11 @@ export class HeldCommon {
 
   /** Takes the tick if it has to wait for etcd or for ticks that do; false if it may go on. */
   takes(job: Job, origin: TickOrigin, execution = this.#deps.newId()): boolean {
-    const line = this.#lines.get(job.key) ?? { last: Promise.resolve(), sinceMs: undefined };
+    const line = this.#lines.get(job.key) ?? { last: Promise.resolve(), untilMs: undefined };
     if (!this.#lines.has(job.key)) {
       if (job.onIsolation !== "hold" || this.#deps.session.current() !== undefined) return false;
       this.#lines.set(job.key, line);
-    } else if (line.sinceMs !== undefined && !isDelayedBy(line.sinceMs, origin.dueMs)) return false;
+    } else if (origin.dueMs >= (line.untilMs ?? Number.POSITIVE_INFINITY)) return false;
     this.#size++;
     this.#deps.executions.note(execution, job, origin);
     const turn = this.#hold(job, origin, execution, line).finally(() => {
@@ -50,7 +50,7 @@ export class HeldCommon {
     const { clock, executions } = this.#deps;
     const before = line.last;
     const back = await this.#etcdIsBack(Math.min(job.holdForMs, job.misfireWindowMs) - Math.max(0, clock.now() - origin.dueMs));
-    if (back) line.sinceMs ??= clock.now();
+    if (back) line.untilMs ??= settledBy(clock.now());
     await before;
     if (!back || !this.#deps.isCurrentJob(job)) {
       postVerdict(this.#deps, job, origin, { type: "skipped", reason: back ? "cancelled" : "isolated" }, { execution });

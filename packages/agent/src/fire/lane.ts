@@ -14,7 +14,7 @@ const RETRY_MS = 150;
 /** A line longer than this takes no more: its job is slower than its schedule. */
 const MAX_LANE = 200;
 
-/** Ticks due so long after etcd's return still join a line. */
+/** Ticks due so long after etcd's return are still delayed by its absence. */
 const SETTLING_MS = 5000;
 
 /** `busy`: to be tried again; `behind`: the execution that holds the job's lock. */
@@ -22,20 +22,20 @@ export type Worked = "done" | "busy" | { readonly behind: string };
 
 /** What the line asks of the gate, for the tick at its head. */
 export type LaneSteps = {
-  /** Tries to get the tick; when it is won, runs it to its end. Throws when etcd is away. `sinceMs`: since when the line moves. */
-  readonly work: (tick: ClusterTick, sinceMs: EpochMs) => Promise<Worked>;
+  /** Tries to get the tick; when it is won, runs it to its end. Throws when etcd is away. Ticks due before `untilMs` are delayed like it. */
+  readonly work: (tick: ClusterTick, untilMs: EpochMs) => Promise<Worked>;
   readonly isolated: (tick: ClusterTick) => void;
 };
 
-/** Whether a tick counts as delayed by what ended at `sinceMs`. */
-export function isDelayedBy(sinceMs: EpochMs, dueMs: EpochMs): boolean {
-  return dueMs < sinceMs + SETTLING_MS;
+/** Ticks due before then are delayed by an absence of etcd that is over at `nowMs`. */
+export function settledBy(nowMs: EpochMs): EpochMs {
+  return nowMs + SETTLING_MS;
 }
 
 type LaneDeps = { readonly clock: Clock; readonly log: Log; readonly executions: Pick<Executions, "onChanged"> };
 
-/** `sinceMs` undefined: etcd has not answered yet. */
-type Lane = { readonly ticks: ClusterTick[]; sinceMs: EpochMs | undefined };
+/** Ticks due before `untilMs` join it; undefined: etcd has not answered yet. */
+type Lane = { readonly ticks: ClusterTick[]; untilMs: EpochMs | undefined };
 
 export class Lanes {
   readonly #deps: LaneDeps;
@@ -60,14 +60,14 @@ export class Lanes {
   /** Whether the tick has to queue up behind earlier ones of its job. */
   takes(tick: ClusterTick): boolean {
     const lane = this.#lanes.get(tick.job.key);
-    return lane !== undefined && (lane.sinceMs === undefined || isDelayedBy(lane.sinceMs, tick.dueMs));
+    return lane !== undefined && tick.dueMs < (lane.untilMs ?? Number.POSITIVE_INFINITY);
   }
 
-  /** Adds a tick in its place; false when the line is full. `sinceMs`: the delay is over since then, elsewhere. */
-  join(tick: ClusterTick, sinceMs?: EpochMs): boolean {
+  /** Adds a tick in its place; false when the line is full. `untilMs`: the delay is over, and ticks due before then are delayed by it. */
+  join(tick: ClusterTick, untilMs?: EpochMs): boolean {
     const lane = this.#lanes.get(tick.job.key);
     if (lane === undefined) {
-      const fresh = { ticks: [tick], sinceMs };
+      const fresh = { ticks: [tick], untilMs };
       this.#lanes.set(tick.job.key, fresh);
       this.#deps.executions.onChanged();
       void this.#drain(tick.job.key, fresh);
@@ -88,8 +88,8 @@ export class Lanes {
     let told = "";
     for (let head = ticks[0]; head !== undefined; head = ticks[0]) {
       try {
-        const worked = await this.#steps.work(head, lane.sinceMs ?? this.#deps.clock.now());
-        lane.sinceMs ??= this.#deps.clock.now();
+        const worked = await this.#steps.work(head, lane.untilMs ?? settledBy(this.#deps.clock.now()));
+        lane.untilMs ??= settledBy(this.#deps.clock.now());
         if (worked === "done") this.#shift(ticks);
         else if (worked === "busy" || !bringForward(ticks, worked.behind)) await this.#deps.clock.sleep(RETRY_MS);
       } catch (thrown) {

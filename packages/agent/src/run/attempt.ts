@@ -109,7 +109,7 @@ async function watch(
   const ended = await running.ended;
   deps.passPoint("ended");
   execution.onKill = undefined;
-  const masker = deps.secrets.maskerOf(files.base);
+  const masker = deps.secrets.maskerOf(files.base, job);
   const raw = takeOutput(deps, files, job);
   const output = masker.output(raw);
   const keepLog = output !== undefined && output.cutBytes > 0;
@@ -132,7 +132,7 @@ async function watch(
 }
 
 function notStarted(deps: AttemptDeps, execution: ActiveExecution, files: AttemptFiles, outcome: Outcome): AttemptEnd {
-  const command = deps.secrets.maskerOf(files.base).text(describeRun(execution.job.run));
+  const command = deps.secrets.maskerOf(files.base, execution.job).text(describeRun(execution.job.run));
   const forget = forgetter(deps, execution, files, undefined);
   const endMs = deps.clock.now();
   return { outcome, success: false, command, endMs, durationMs: undefined, procKey: undefined, hosts: [], retryAfterMs: 0, forget };

@@ -1,7 +1,7 @@
 /**
  * Moves records from `inbox` to `records`, each exactly once, counting it in `stats` and ordering what `onNodeLost: rerun` asks for, all in
- * one transaction under the term; several at a time when much waits. The first try trusts what is known here (one round trip); when it is refused, the facts are read and it is
- * tried again with them. Etcd away: records wait in the inbox.
+ * one transaction under the term; several at a time when much waits. The first try trusts what is known here (one round trip); when it is
+ * refused, the facts are read and it is tried again with them. Etcd away: records wait in the inbox.
  */
 import { toIso } from "fleetcron-shared/base/clock";
 import { AppError, isCode } from "fleetcron-shared/base/errors";
@@ -132,11 +132,9 @@ export function startFiler(deps: LeaderDeps): Filer {
       verdicts.delete(item);
     }
     wake();
-    for (const share of shares) {
-      if (share.status === "fulfilled") continue;
-      if (lease !== undefined && isCode(share.reason, "etcd/lease-gone")) deps.orderLease.forget(lease);
-      throw share.reason;
-    }
+    const errors = shares.flatMap((share) => (share.status === "rejected" ? [share.reason] : []));
+    if (lease !== undefined && errors.some((error) => isCode(error, "etcd/lease-gone"))) deps.orderLease.forget(lease);
+    if (errors.length > 0) throw errors[0];
     if (done.length === 0) throw new AppError("write/conflict", "records changed while they were filed");
     log.debug({ filed: done.length, waiting: queue.size }, "records filed");
     if (queue.size > 0 || verdicts.size > 0) loop.kick();

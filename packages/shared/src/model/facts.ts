@@ -186,8 +186,8 @@ export type Lock = {
   readonly node: string;
   readonly execution: string;
   readonly at: string;
-  /** The holder works off a tick that was delayed; since when: ticks due before that or shortly after wait for it instead of counting an overlap. */
-  readonly held?: string;
+  /** The holder works off a tick that was delayed: ticks due before then wait for it instead of counting an overlap. */
+  readonly delaysUntil?: string;
 };
 
 /** `locks/<group>/<job>/last`: the holder before, written when it gives the lock back; tells an overlap from a lock that came back late. */
