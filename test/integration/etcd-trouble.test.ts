@@ -3,7 +3,7 @@ import { writeFileSync } from "node:fs";
 import { DatabaseSync } from "node:sqlite";
 import test from "ava";
 import { systemClock, toIso } from "fleetcron-shared/base/clock";
-import type { LockNext } from "fleetcron-shared/model/facts";
+import type { Lock, LockNext } from "fleetcron-shared/model/facts";
 import { outcomeWord } from "fleetcron-shared/model/record";
 import type { ExecutionTrace } from "../../packages/agent/src/run/execution.ts";
 import { startAgentBench, words } from "../support/agent-bench.ts";
@@ -116,6 +116,27 @@ test("out of space: what waits for the lock of an alone job goes on waiting, a t
     const record = await eventually("it has run", async () => (await bench.records()).find((one) => one.execution === id), 20_000);
     t.is(words(record), "1 exit:0");
   }
+});
+
+test("a lock that came without an answer is given back when its tick was given up: the job does not stand still until the session ends", async (t) => {
+  t.timeout(120_000);
+  await using bench = await startAgentBench({ nodes: [] });
+  await using proxy = await startFaultProxy(bench.etcd.port);
+  await bench.add("n1", { endpoint: proxy.endpoint, args: ["--session-ttl", "60s"] });
+  await bench.dispatch("n1", "t/alone", { kind: "alone", holdFor: "5s", rules: [{ mode: "cycle", timer: "*/2 * * * * *" }] });
+  await eventually("it runs", async () => bench.runs().length > 0);
+  await eventually("its lock is back", async () => (await bench.kv.get(bench.keys.lock("t", "alone"))) === undefined);
+  proxy.blackhole("toClient");
+  const lock = await eventually("a tick has the lock, without knowing it", () => bench.kv.get(bench.keys.lock("t", "alone")));
+  const { execution } = JSON.parse(lock.value) as Lock;
+  await systemClock.sleep(9000);
+  // What was swallowed is missing in the streams.
+  proxy.drop();
+  proxy.open();
+  const untilMs = systemClock.now();
+  await eventually("later ticks run", async () => bench.runs().some((run) => Date.parse(run.due) > untilMs), 30_000);
+  const record = await eventually("it is told of", async () => (await bench.records("t/alone")).find((one) => one.execution === execution));
+  t.is(words(record), "1 skipped:isolated");
 });
 
 test("an attempt that ended while no agent was there is followed by its retry, however late the next agent learns its jobs", async (t) => {
