@@ -75,8 +75,15 @@ function unavailable(status: number, text: string, at: string, cause: Error): Et
     return unconnected(readable(/Last error: (.*?)\.? ?(Resolution note.*)?$/s.exec(text)?.[1] ?? plain(text)), at, cause);
   }
   if (status === 4) {
-    const sent = !/Waiting for LB pick|name resolution/.test(text) || /LB pick:/.test(text);
-    return { kind: "timed-out", executed: sent ? "maybe" : "no", code: "etcd/unreachable", message: `${at} did not answer in time`, cause };
+    // gRPC tells what it waited for, and before that how long what it need not wait for any more had taken ("name resolution: 0.001s").
+    const unsent = /waiting for (name resolution|metadata filters|LB pick)/i.test(text) && !/remote_addr=|previous attempts:/.test(text);
+    return {
+      kind: "timed-out",
+      executed: unsent ? "no" : "maybe",
+      code: "etcd/unreachable",
+      message: `${at} did not answer in time`,
+      cause,
+    };
   }
   return broken(`the connection to ${at} broke: ${plain(text)}`, cause);
 }
