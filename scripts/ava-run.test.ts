@@ -35,6 +35,7 @@ test("the file of a failed test is found by its title, the longest path wins", (
   const files = ["test/integration/agent.test.ts", "test/integration/agent/start.test.ts", "scripts/docs.test.ts"];
   t.is(fileOf("test › integration › agent › a › b", files), "test/integration/agent.test.ts");
   t.is(fileOf("test › integration › agent › start › a", files), "test/integration/agent/start.test.ts");
+  t.is(fileOf("test/integration/agent.test.ts exited with a non-zero exit code: 1", files), "test/integration/agent.test.ts");
   t.is(fileOf("Error: something outside the tests", files), undefined);
 });
 

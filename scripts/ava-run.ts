@@ -66,14 +66,14 @@ export function createTapReader() {
   };
 }
 
-/** The file among `files` (paths from the root) that a title of a run over several files begins with. */
+/** The file among `files` (paths from the root) that a title of a run over several files begins with; its path itself stands before how its process ended. */
 export function fileOf(title: string, files: readonly string[]): string | undefined {
   const prefix = (file: string) =>
     `${file
       .replace(/\.test\.ts$/, "")
       .split(sep)
       .join(" › ")} › `;
-  return files.filter((file) => title.startsWith(prefix(file))).sort((a, b) => b.length - a.length)[0];
+  return files.filter((file) => title.startsWith(prefix(file)) || title.startsWith(`${file} `)).sort((a, b) => b.length - a.length)[0];
 }
 
 /** Runs ava with `args`, and files with failures once more; echoes results as they come. */

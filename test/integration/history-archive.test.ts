@@ -162,7 +162,7 @@ test("SQLite: each master fills a file of its own and lists the same; a true rec
   const args = ["--session-ttl", "2s", "--lost-after", "300ms"];
   const old = Array.from({ length: 40 }, () => ({ ...someRecord("a", "g/j"), isHandled: true, handleTime: toIso(systemClock.now()) }));
   for (const record of old) await put(kv, keys.record("g", "j", record.id), encode(record));
-  const first = await startMasterProcess({ ...etcd, args, dataFolder: folder.file("one") });
+  await using first = await startMasterProcess({ ...etcd, args, dataFolder: folder.file("one") });
   await using second = await startMasterProcess({ ...etcd, args, token: first.token, dataFolder: folder.file("two") });
   await ready(first);
   await ready(second);
@@ -178,7 +178,7 @@ test("SQLite: each master fills a file of its own and lists the same; a true rec
     t.is((await listAll(master, "")).length, 41);
   }
   await first.kill();
-  const again = await startMasterProcess({ ...etcd, args, token: first.token, dataFolder: folder.file("one") });
+  await using again = await startMasterProcess({ ...etcd, args, token: first.token, dataFolder: folder.file("one") });
   await ready(again);
   t.is((await listAll(again, "")).length, 41);
   await again.stop();

@@ -28,7 +28,7 @@ test("each record is filed once while leaders are killed, and redelivered ones d
   await using etcd = await startEtcd();
   const kv = openEtcdKv(etcd, { clock: systemClock });
   const args = ["--session-ttl", "2s"];
-  const first = await startMasterProcess({ ...etcd, args });
+  await using first = await startMasterProcess({ ...etcd, args });
   await using second = await startMasterProcess({ ...etcd, args, token: first.token });
   await first.ask("POST", "/apply", job("retain: { count: 1000 }"));
   const agent = await joinFleet(kv, "a");

@@ -105,7 +105,7 @@ test("results of many records at once, while leaders are killed: each order once
   await using etcd = await startEtcd();
   const kv = openEtcdKv(etcd, { clock: systemClock });
   const args = ["--session-ttl", "2s"];
-  const first = await startMasterProcess({ ...etcd, args });
+  await using first = await startMasterProcess({ ...etcd, args });
   await using second = await startMasterProcess({ ...etcd, args, token: first.token });
   await first.ask("POST", "/apply", jobs(", retain: { count: 1000 }"));
   const a = await joinFleet(kv, "a");
