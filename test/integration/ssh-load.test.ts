@@ -9,7 +9,8 @@ import { isAlive, textOf, until } from "../support/processes.ts";
 import { drive, openRunner, runSsh, sshSpec } from "../support/ssh-session.ts";
 import { sshBench } from "../support/sshd.ts";
 
-test("a job on 50 hosts: each runs it once, with its own output", async (t) => {
+// One at a time: each is a load of its own, and a host that is asked to kill has 4.5 s to answer.
+test.serial("a job on 50 hosts: each runs it once, with its own output", async (t) => {
   await using bench = sshBench();
   await using runner = openRunner(bench);
   // One machine with 50 addresses is 50 hosts to whoever connects.
@@ -28,7 +29,7 @@ test("a job on 50 hosts: each runs it once, with its own output", async (t) => {
   );
 });
 
-test("MaxSessions 2: ten executions on one host at once, none fails, all at the same time", async (t) => {
+test.serial("MaxSessions 2: ten executions on one host at once, none fails, all at the same time", async (t) => {
   await using bench = sshBench();
   await using runner = openRunner(bench);
   const sshd = await bench.start({ config: ["MaxSessions 2"] });
@@ -44,7 +45,7 @@ test("MaxSessions 2: ten executions on one host at once, none fails, all at the 
   for (const { done } of all.slice(1)) t.deepEqual((await done).outcome, { type: "exit", code: 0 });
 });
 
-test("a server that takes one connection with one session: the sessions wait for each other", async (t) => {
+test.serial("a server that takes one connection with one session: the sessions wait for each other", async (t) => {
   await using bench = sshBench();
   await using runner = openRunner(bench);
   const sshd = await bench.start({ config: ["MaxSessions 1", "MaxStartups 1:100:1"] });
@@ -55,7 +56,7 @@ test("a server that takes one connection with one session: the sessions wait for
   );
 });
 
-test("many short executions use one connection", async (t) => {
+test.serial("many short executions use one connection", async (t) => {
   await using bench = sshBench();
   await using runner = openRunner(bench);
   const sshd = await bench.start();
@@ -63,7 +64,7 @@ test("many short executions use one connection", async (t) => {
   t.is(sshd.log().split("Accepted publickey").length - 1, 1);
 });
 
-test("100 MB come exactly, and a slow reader slows the sender down", async (t) => {
+test.serial("100 MB come exactly, and a slow reader slows the sender down", async (t) => {
   await using bench = sshBench();
   const base = join(bench.folder, "base");
   await mkdir(base);
@@ -95,7 +96,7 @@ test("100 MB come exactly, and a slow reader slows the sender down", async (t) =
   t.deepEqual(await readdir(join(base, `fleetcron-${process.getuid?.()}`)), []);
 });
 
-test("a command that prints for ever can be killed while nobody reads", async (t) => {
+test.serial("a command that prints for ever can be killed while nobody reads", async (t) => {
   await using bench = sshBench();
   await using runner = openRunner(bench);
   const sshd = await bench.start();
