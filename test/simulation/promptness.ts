@@ -6,7 +6,9 @@ import type { WorldEnd } from "./world.ts";
 /** So long after a heal things may still be in disorder: sessions, leaders, and what has piled up. */
 const SETTLING_MS = 6 * 60_000;
 const AROUND_MS = 15_000;
-/** The turn of a tick that stands in the line of one that was late (agent/src/fire/busy-lock.ts) comes so soon after that has ended. */
+/** A tick joins the line of one that was late (agent/src/fire/lane.ts) when it is due within as long again as that was late, and within this at most. */
+const JOINS_MS = 5000;
+/** The turn of a tick that stands in the line of one that was late comes so soon after that has ended. */
 const TURN_MS = 2000;
 const CLOCKS_MS = 2000;
 
@@ -34,8 +36,8 @@ export function untimely({ truth, spans, capacity }: WorldEnd): { readonly kind:
       const lateMs = one.beginMs - (one.dueMs ?? one.beginMs);
       const endMs = Math.max(...one.runs.map((run) => run.endMs ?? Number.POSITIVE_INFINITY));
       // On a host whose clock is ahead, both its begin and its lateness are more.
-      const joinsMs = one.beginMs + CLOCKS_MS + lateMs + CLOCKS_MS;
-      return one.beginMs < beginMs && one.beginMs - CLOCKS_MS <= dueMs && dueMs <= joinsMs && beginMs <= endMs + TURN_MS;
+      const joinsUntilMs = one.beginMs + CLOCKS_MS + Math.min(JOINS_MS, lateMs + CLOCKS_MS);
+      return one.beginMs < beginMs && one.beginMs - CLOCKS_MS <= dueMs && dueMs <= joinsUntilMs && beginMs <= endMs + TURN_MS;
     });
   const found: { kind: string; text: string }[] = [];
   for (const [target, untilMs] of prompt) {
